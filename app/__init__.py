@@ -1,0 +1,1 @@
+"""The application: conversations, engines, records, and the processes that serve them."""

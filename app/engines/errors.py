@@ -1,0 +1,23 @@
+"""What engines raise: which engine, what happened, and whether another try makes sense."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """An engine failed. ``retryable``: the same request may succeed on another try or engine."""
+
+    def __init__(self, engine: str, message: str, *, retryable: bool = True) -> None:
+        super().__init__(f"{engine}: {message}")
+        self.engine = engine
+        self.retryable = retryable
+
+
+class EngineUnavailable(EngineError):  # noqa: N818 - named for the state it reports
+    """The engine cannot start: a model, a library or a server is missing. The message says where to put it."""
+
+    def __init__(self, engine: str, message: str) -> None:
+        super().__init__(engine, message, retryable=False)
+
+
+class EngineTimeout(EngineError):  # noqa: N818
+    """The engine did not answer in the time it was given."""

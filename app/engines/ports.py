@@ -1,0 +1,218 @@
+"""The four ports of a conversation: voice activity, recognition, language, speech.
+
+All audio is mono PCM16 at 8 kHz, as on the telephone; an adapter resamples for its engine. Every
+callback is called on the event loop. ``start`` loads what the engine needs and raises
+``EngineUnavailable`` when something is missing, so that it is found before the first call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from app.engines.llm.script import Script
+from telephony.media.frame import Samples
+
+
+class Engine(Protocol):
+    """What every engine has."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name in settings and metrics."""
+
+    async def start(self) -> None:
+        """Load models, start workers. Raises ``EngineUnavailable``."""
+
+    async def close(self) -> None:
+        """Stop workers and close connections; streams still open end."""
+
+
+# Voice activity
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceActivity:
+    """How likely the window that ends at sample ``end`` of the stream holds speech."""
+
+    probability: float
+    end: int
+
+
+class VadStream(Protocol):
+    """Voice activity of one leg."""
+
+    def push(self, samples: Samples) -> None:
+        """Take caller audio of any length. Never blocks; each full window is reported to the sink in order."""
+
+    def close(self) -> None:
+        """Report nothing more."""
+
+
+class VoiceActivityDetector(Engine, Protocol):
+    """Detects speech on any number of legs at once."""
+
+    def open(self, sink: Callable[[VoiceActivity], None]) -> VadStream:
+        """A stream for one leg, whose windows are reported to ``sink``."""
+
+
+# Recognition
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionHints:
+    """What a caller of this agent is likely to say: an agent's phrases in a language (BCP 47)."""
+
+    language: str = "en-US"
+    phrases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the caller has just been asked for. ``length``: how many digits, where known."""
+
+    kind: Literal["digits"]
+    length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What the recogniser heard in the current segment so far (interim) or in all of it (final).
+
+    A final with empty ``text`` says that the segment held no words. ``confidence`` is 0 to 1 where known.
+    """
+
+    text: str
+    final: bool
+    confidence: float | None = None
+
+
+class RecogniserStream(Protocol):
+    """Recognition of one leg. Audio comes in segments: some pushes, then ``finish_segment``, and again.
+
+    A segment is one stretch of speech with the audio just before it. Exactly one final transcript answers
+    each ``finish_segment``, in order.
+    """
+
+    def push(self, samples: Samples) -> None:
+        """Take audio of the current segment. Never blocks; when the engine falls behind, the oldest is dropped and counted."""
+
+    def finish_segment(self) -> None:
+        """The caller paused: send the final transcript of this segment as soon as it is known."""
+
+    def expect(self, expectation: Expectation | None) -> None:
+        """From the next segment on, listen for this; ``None``: for anything."""
+
+    async def close(self) -> None:
+        """Free the stream; nothing more is reported."""
+
+
+class Recogniser(Engine, Protocol):
+    """Turns speech into text on any number of legs at once."""
+
+    async def prepare(self, hints: RecognitionHints) -> None:
+        """Load what these hints need, so that the first call does not wait for it."""
+
+    def open(self, hints: RecognitionHints, sink: Callable[[Transcript], None]) -> RecogniserStream:
+        """A stream for one leg, whose transcripts are reported to ``sink``."""
+
+
+# Language
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model asks for a tool. ``arguments`` is what the tool's schema describes."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of the model's context. An assistant's text is what the caller heard of it."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None  # of the call that a "tool" message answers
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as the model sees it; ``parameters`` is a JSON Schema object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """Some more of the reply's text, to be spoken."""
+
+    text: str
+
+
+Delta: TypeAlias = TextDelta | ToolCall | Expectation
+"""One step of a reply. An ``Expectation`` says what the reply asks the caller for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyRequest:
+    """All that a model needs for the next reply. ``script`` is the agent's own, for scripted models."""
+
+    messages: Sequence[Message]
+    tools: Sequence[ToolSpec] = ()
+    script: Script = field(default_factory=Script)
+
+
+class LanguageModel(Engine, Protocol):
+    """Streams replies. Keeps no state between requests: the messages are the state."""
+
+    def reply(self, request: ReplyRequest) -> AsyncIterator[Delta]:
+        """The reply's deltas as they are made; ends after a reply or after its tool calls.
+
+        Raises ``EngineError``. Closing the iterator or cancelling the task stops the model.
+        """
+
+
+# Speech
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSpec:
+    """A voice by the engine's own name. ``rate`` and ``pitch`` are factors of the voice's normal ones."""
+
+    name: str = ""
+    language: str = "en-US"
+    rate: float = 1.0
+    pitch: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WordMark:
+    """The word that begins at character ``char`` of the phrase begins at sample ``sample`` of its audio."""
+
+    char: int
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechChunk:
+    """A piece of a phrase's audio with the words that begin in it, where the engine knows them."""
+
+    samples: Samples
+    words: tuple[WordMark, ...] = ()
+
+
+class Synthesiser(Engine, Protocol):
+    """Speaks phrases."""
+
+    def speak(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None]:
+        """The phrase's audio as it is made. Closing the generator stops the engine at once.
+
+        Raises ``EngineError``.
+        """

@@ -1,0 +1,1 @@
+"""One live conversation: who holds the floor, what is said, what was heard."""

@@ -1,0 +1,100 @@
+"""What happens in a call, in past tense, as the recorder and the metrics hear of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+from uuid import UUID
+
+from telephony.errors import HangupCause
+
+
+class Outcome(StrEnum):
+    """How a call ended, by who ended it and why."""
+
+    SUCCESS = "success"  # the agent ended it in order: goodbye, transfer
+    CALLER = "caller"  # the caller hung up
+    CARRIER = "carrier"  # the carrier broke off or stalled
+    US = "us"  # our fault
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """A leg was answered."""
+
+    call_id: UUID
+    at: datetime
+    carrier: str
+    carrier_call_id: str
+    direction: str
+    from_number: str
+    to_number: str
+    agent: str
+    agent_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLatency:
+    """Stages of one reply in milliseconds; ``None`` where a stage did not happen.
+
+    ``endpoint`` + ``llm`` + ``phrase`` + ``tts`` + ``send`` = ``response``, the time from the caller's
+    last speech to the reply's first audio sent; ``stt`` runs inside ``endpoint``.
+    """
+
+    stt: float | None = None  # recogniser asked for its final -> final
+    endpoint: float | None = None  # caller's last speech -> end of turn decided
+    llm: float | None = None  # end of turn -> first token
+    phrase: float | None = None  # first token -> first phrase complete
+    tts: float | None = None  # first phrase -> its first audio
+    send: float | None = None  # first audio -> first audio sent
+    response: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCompleted:
+    """A caller's words and the agent's reply to them. Greetings and reprompts have no caller text.
+
+    ``started``, ``ended``: seconds of the leg's media clock. ``heard_text`` is what of ``reply_text`` the
+    caller heard: shorter after a barge-in.
+    """
+
+    call_id: UUID
+    at: datetime
+    index: int
+    caller_text: str
+    caller_started: float | None
+    caller_ended: float | None
+    reply_text: str
+    heard_text: str
+    interrupted: bool
+    latency: TurnLatency = field(default_factory=TurnLatency)
+
+
+@dataclass(frozen=True, slots=True)
+class CallNoted:
+    """Something worth a line in the call's record: a barge-in, a key, a tool call, a watchdog's firing.
+
+    ``detail`` holds plain values and no personal data beyond the call's own record.
+    """
+
+    call_id: UUID
+    at: datetime
+    name: str
+    detail: dict[str, str | int | float | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The leg is over and all its turns were reported."""
+
+    call_id: UUID
+    at: datetime
+    cause: HangupCause
+    outcome: Outcome
+    duration: float  # seconds
+
+
+CallRecord: TypeAlias = CallStarted | TurnCompleted | CallNoted | CallEnded

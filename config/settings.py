@@ -1,0 +1,180 @@
+"""Settings: profile file, then environment (``TRUNKLINE_``, nested by ``__``). Read once, at start."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent
+PROFILES = ROOT / "profiles"
+AGENTS = ROOT / "agents"
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class HttpSettings(_Group):
+    """Where the web process listens."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+
+
+class TwilioSettings(_Group):
+    """The account whose webhooks are accepted. Empty in the embedded profile: made at first start."""
+
+    account_sid: str = ""
+    auth_token: SecretStr = SecretStr("")
+    shared_keys: dict[str, SecretStr] = Field(default_factory=dict)  # key id -> secret, HMAC-SHA256 scheme
+    api_url: str = ""  # REST origin; empty: Twilio's own
+
+
+class AdminSettings(_Group):
+    """Who may use the admin API. Empty in the embedded profile: made at first start."""
+
+    api_key: SecretStr = SecretStr("")
+
+
+class LimitSettings(_Group):
+    """What the process admits, and what one peer may send."""
+
+    max_calls: int = Field(default=100, ge=1)
+    message_bytes: int = Field(default=65_536, ge=4_096)
+    messages_per_second: int = Field(default=500, ge=100)  # a carrier sends 50; bursts follow a network stall
+    start_seconds: float = Field(default=10.0, gt=0)  # from accept to the carrier's "start"
+    idle_seconds: float = Field(default=30.0, gt=0)  # without any message
+    send_seconds: float = Field(default=5.0, gt=0)  # a carrier that stops reading
+    drain_seconds: float = Field(default=30.0, ge=0)  # for running calls at shutdown
+
+
+class CallSettings(_Group):
+    """Which agent answers, and what happens when none can."""
+
+    agent: str = "parcel"
+    fallback_number: str = Field(default="", pattern=r"^(\+[1-9]\d{6,14})?$")
+    token_seconds: float = Field(default=60.0, gt=0)
+    lead_seconds: float = Field(default=0.3, ge=0.2, le=0.4)  # audio sent ahead of what the caller hears
+
+
+class OpenAISettings(_Group):
+    """Any server of OpenAI's chat completions: vLLM, Ollama, OpenAI, Gemini's compatible endpoint."""
+
+    base_url: str = ""
+    api_key: SecretStr = SecretStr("")
+    model: str = ""
+    temperature: float = Field(default=0.4, ge=0, le=2)
+    max_tokens: int = Field(default=200, ge=1)
+    timeout_seconds: float = Field(default=10.0, gt=0)
+
+
+class TimedSettings(_Group):
+    """The ``timed`` engines: exact times, no inference. Durations in seconds."""
+
+    interim_every: float = 0.2
+    final_after: float = 0.1
+    transcript: str = "this is the transcript of what the caller said"
+    first_token_after: float = 0.15
+    token_every: float = 0.01
+    sentence_tokens: tuple[int, ...] = (13, 13, 14)
+    first_audio_after: float = 0.08
+    piece_seconds: float = 0.2
+    real_time_factor: float = 20.0
+    seconds_per_character: float = 0.055
+
+
+class PocketsphinxSettings(_Group):
+    """Worker processes of the embedded recogniser."""
+
+    workers: int = Field(default=1, ge=1, le=64)
+
+
+class EngineSettings(_Group):
+    """Engine names, comma-separated for fallbacks in order, and each engine's own settings."""
+
+    vad: str = "silero"
+    stt: str = "pocketsphinx"
+    llm: str = "scripted"
+    tts: str = "espeak"
+    mt: str = ""
+    openai: OpenAISettings = OpenAISettings()
+    timed: TimedSettings = TimedSettings()
+    pocketsphinx: PocketsphinxSettings = PocketsphinxSettings()
+
+
+class Settings(BaseSettings):
+    """All settings of a process."""
+
+    model_config = SettingsConfigDict(env_prefix="TRUNKLINE_", env_nested_delimiter="__", extra="ignore")
+
+    profile: str = "embedded"
+    public_url: str = ""
+    data_dir: Path = Path("var")
+    database_url: SecretStr = SecretStr("")
+    broker_url: SecretStr = SecretStr("")
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_json: bool = False
+    http: HttpSettings = HttpSettings()
+    twilio: TwilioSettings = TwilioSettings()
+    admin: AdminSettings = AdminSettings()
+    limits: LimitSettings = LimitSettings()
+    calls: CallSettings = CallSettings()
+    engines: EngineSettings = EngineSettings()
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin_only(cls, value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+            raise ValueError("TRUNKLINE_PUBLIC_URL must be an origin such as https://voice.example.com")
+        if parts.path not in {"", "/"} or parts.fragment:
+            raise ValueError(
+                "TRUNKLINE_PUBLIC_URL must have no path: carriers are sent to fixed routes under it"
+            )
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def origin(self) -> str:
+        """The origin that callers and carriers see, without a trailing slash."""
+        return self.public_url or f"http://{self.http.host}:{self.http.port}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the profile's file."""
+        return (init_settings, env_settings, _ProfileFile(settings_cls, init_settings))
+
+
+class _ProfileFile(PydanticBaseSettingsSource):
+    """``config/profiles/<profile>.yaml``."""
+
+    def __init__(self, settings_cls: type[BaseSettings], arguments: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        name = str(arguments().get("profile") or os.environ.get("TRUNKLINE_PROFILE") or "embedded")
+        path = PROFILES / f"{name}.yaml"
+        known = sorted(file.stem for file in PROFILES.glob("*.yaml"))
+        if name not in known:
+            raise SystemExit(f"TRUNKLINE_PROFILE is {name!r}; known profiles are {', '.join(known)}")
+        self._values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """One field's value, as pydantic-settings asks for it."""
+        return self._values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """All values of the file."""
+        return self._values

@@ -1,0 +1,1 @@
+"""A call's signalling and audio. Knows no model and no database."""

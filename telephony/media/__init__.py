@@ -1,0 +1,1 @@
+"""Pure telephone audio: codecs, framing, resampling, level."""

@@ -1,0 +1,56 @@
+"""Where telephony ends: what a carrier's leg offers, and what it asks of the application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from telephony.errors import HangupCause
+from telephony.events import LegEvent
+from telephony.media.frame import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class LegInfo:
+    """Who is on a leg. Numbers are E.164, or the carrier's word for a withheld one."""
+
+    carrier: str
+    carrier_call_id: str
+    direction: Literal["inbound", "outbound"]
+    from_number: str
+    to_number: str
+
+
+class CallLeg(Protocol):
+    """One carrier-side connection of a call: events in, audio out.
+
+    ``play``, ``mark``, ``clear`` and ``hang_up`` never block and may be called until ``HungUp`` was
+    reported; afterwards they do nothing. What they queue leaves in the order of the calls.
+    """
+
+    @property
+    def info(self) -> LegInfo:
+        """Who is on this leg."""
+
+    def events(self) -> AsyncIterator[LegEvent]:
+        """What happens, in order; the last event is ``HungUp``. To be iterated once."""
+
+    def play(self, samples: Samples) -> None:
+        """Queue audio at the carrier, to be played after what is queued already."""
+
+    def mark(self, name: str) -> None:
+        """Ask for ``MarkPlayed(name)`` once all that was queued before has been played or cleared."""
+
+    def clear(self) -> None:
+        """Drop what the carrier has queued and not yet played."""
+
+    def hang_up(self, cause: HangupCause) -> None:
+        """End the leg at once, dropping unplayed audio. ``HungUp(cause)`` follows."""
+
+
+class CallHandler(Protocol):
+    """The application, as a carrier sees it."""
+
+    async def handle(self, leg: CallLeg) -> None:
+        """Hold the conversation on an answered leg; returns when the leg is over."""
