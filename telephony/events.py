@@ -36,10 +36,15 @@ class MarkPlayed:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineDetected:
+    """An answering machine took the call and, after its greeting, now records."""
+
+
+@dataclass(frozen=True, slots=True)
 class HungUp:
     """The leg is over; nothing follows."""
 
     cause: HangupCause
 
 
-LegEvent: TypeAlias = AudioReceived | DtmfReceived | MarkPlayed | HungUp
+LegEvent: TypeAlias = AudioReceived | DtmfReceived | MarkPlayed | MachineDetected | HungUp
