@@ -44,7 +44,7 @@ class VadStream(Protocol):
     """Voice activity of one leg."""
 
     def push(self, samples: Samples) -> None:
-        """Take caller audio of any length. Never blocks; each full window is reported to the sink in order."""
+        """Take audio of any length. Never blocks; each full window is reported to the sink in order."""
 
     def close(self) -> None:
         """Report nothing more."""
@@ -96,7 +96,7 @@ class RecogniserStream(Protocol):
     """
 
     def push(self, samples: Samples) -> None:
-        """Take audio of the current segment. Never blocks; when the engine falls behind, the oldest is dropped and counted."""
+        """Take audio of the current segment. Never blocks; what an engine cannot take, it drops and counts."""
 
     def finish_segment(self) -> None:
         """The caller paused: send the final transcript of this segment as soon as it is known."""
