@@ -12,12 +12,12 @@ class EngineError(Exception):
         self.retryable = retryable
 
 
-class EngineUnavailable(EngineError):  # noqa: N818 - named for the state it reports
-    """The engine cannot start: a model, a library or a server is missing. The message says where to put it."""
+class EngineUnavailable(EngineError):
+    """The engine cannot start: a model, library or server is missing. The message says where to put it."""
 
     def __init__(self, engine: str, message: str) -> None:
         super().__init__(engine, message, retryable=False)
 
 
-class EngineTimeout(EngineError):  # noqa: N818
+class EngineTimeout(EngineError):
     """The engine did not answer in the time it was given."""

@@ -96,7 +96,7 @@ class RecogniserStream(Protocol):
     """
 
     def push(self, samples: Samples) -> None:
-        """Take audio of the current segment. Never blocks; what an engine cannot take, it drops and counts."""
+        """Take audio of the current segment. Never blocks; what it cannot take is dropped and counted."""
 
     def finish_segment(self) -> None:
         """The caller paused: send the final transcript of this segment as soon as it is known."""

@@ -1,7 +1,7 @@
 """The ``espeak`` synthesiser: espeak-ng, GPL-3, in worker processes of its own.
 
-First audio after 0.6 ms (5 ms with a new voice), 2.3 ms of the worker's time a second of speech. A worker makes one phrase at a
-time; a cancelled one stops within a piece of 60 ms, which takes 0.1 ms to make.
+First audio after 0.6 ms (5 ms with a new voice), 2.3 ms of the worker's time a second of speech. A worker
+makes one phrase at a time; a cancelled one stops within a piece of 60 ms, which takes 0.1 ms to make.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Voice:
 
 
 class EspeakSynthesiser:
-    """Speaks with espeak-ng. ``VoiceSpec.name``: one of ``voices``, or with a variant such as ``en-us+f3``."""
+    """Speaks with espeak-ng. ``VoiceSpec.name``: one of ``voices``, or with a variant: ``en-us+f3``."""
 
     name = "espeak"
 
