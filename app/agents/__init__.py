@@ -1,0 +1,1 @@
+"""Agents: their profiles, in versions."""

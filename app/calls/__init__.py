@@ -1,0 +1,1 @@
+"""Calls: what is remembered of them, and who answers them."""

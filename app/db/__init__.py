@@ -1,0 +1,1 @@
+"""The database: connections, transactions, the embedded server, the schema's version."""

@@ -1,0 +1,26 @@
+"""The product's Prometheus metrics, each with its unit and labels. Labels never hold personal data."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+RECORDER_WAITING = Gauge("trunkline_recorder_waiting_events", "Events of calls that wait to be stored")
+RECORDER_WRITTEN = Counter("trunkline_recorder_written_events_total", "Events of calls that were stored")
+RECORDER_LOST = Counter(
+    "trunkline_recorder_lost_events_total",
+    "Events of calls that were not stored: overflow (too many waited), refused (by the database), "
+    "orphaned (their call was not stored)",
+    ["reason"],
+)
+RECORDER_FAILURES = Counter(
+    "trunkline_recorder_failed_writes_total",
+    "Batches that could not be written because the database was away",
+)
+RECORDER_BATCH_SECONDS = Histogram(
+    "trunkline_recorder_batch_seconds",
+    "Time to store one batch of events, in seconds",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+CALLS_ABANDONED = Counter(
+    "trunkline_calls_abandoned_total", "Calls closed because the process that answered them was gone"
+)

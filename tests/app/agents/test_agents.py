@@ -1,0 +1,104 @@
+"""Agents from YAML files: what is refused and how, versions, and the directory in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.agents.files import AgentFileError, read_profile, read_profiles
+from app.agents.service import AgentDirectory, StoredProfileError, UnknownAgent
+from app.db.session import Database
+from config.settings import AGENTS
+
+
+def write(folder: Path, name: str, content: str) -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def test_the_products_own_files_are_right() -> None:
+    assert "bench" in [profile.name for profile in read_profiles(AGENTS)]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "name: x\nturns: {endpoint_seconds: -1}\n",
+            "turns.endpoint_seconds: Input should be greater than 0",
+        ),
+        ("name: x\nsays: {gretting: hi}\n", "says.gretting: Extra inputs are not permitted"),
+        ("title: none\n", "name: Field required"),
+        ("name: y\n", "name: is 'y', but must be 'x' like the file"),
+        ("name: [x\n", "line 2, column 1: "),
+        ("- name\n", "must hold fields such as 'name: x'"),
+        ("", "must hold fields such as 'name: x'"),
+    ],
+)
+def test_a_wrong_file_says_what_is_wrong_and_where(tmp_path: Path, content: str, said: str) -> None:
+    path = write(tmp_path, "x", content)
+    with pytest.raises(AgentFileError) as error:
+        read_profile(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert said in str(error.value)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AgentFileError, match="nowhere"):
+        read_profiles(tmp_path / "nowhere")
+
+
+async def test_only_a_changed_file_makes_a_new_version(database: Database, tmp_path: Path) -> None:
+    async def answer() -> tuple[str, int]:
+        agent = (await AgentDirectory.open(database, tmp_path)).get("desk")
+        return agent.profile.says.greeting, agent.version
+
+    write(tmp_path, "desk", "name: desk\nsays: {greeting: Hello}\n")
+    assert await answer() == ("Hello", 1)
+    write(tmp_path, "desk", "# a comment\nsays: {greeting: Hello}\nname: desk\n")
+    assert await answer() == ("Hello", 1)
+    write(tmp_path, "desk", "name: desk\nsays: {greeting: Good morning}\n")
+    assert await answer() == ("Good morning", 2)
+    write(tmp_path, "desk", "name: desk\nsays: {greeting: Hello}\n")
+    assert await answer() == ("Hello", 3)
+
+    async with database.transaction() as session:
+        versions = await session.scalars(text("SELECT version FROM agent_versions ORDER BY version"))
+        assert list(versions) == [1, 2, 3]
+
+
+async def test_an_agent_stays_when_its_file_is_gone(database: Database, tmp_path: Path) -> None:
+    path = write(tmp_path, "desk", "name: desk\n")
+    await AgentDirectory.open(database, tmp_path)
+    path.unlink()
+    assert (await AgentDirectory.open(database, tmp_path)).names == ["desk"]
+
+
+async def test_an_unknown_agent_is_named_beside_the_known_ones(database: Database, tmp_path: Path) -> None:
+    write(tmp_path, "desk", "name: desk\n")
+    directory = await AgentDirectory.open(database, tmp_path)
+    with pytest.raises(UnknownAgent, match="no agent 'parcel'; the agents are: desk"):
+        directory.get("parcel")
+
+
+async def test_processes_that_start_at_once_make_one_version(database: Database, tmp_path: Path) -> None:
+    for greeting, version in (("Hello", 1), ("Good morning", 2)):
+        for name in ("desk", "night"):
+            write(tmp_path, name, f"name: {name}\nsays: {{greeting: {greeting}}}\n")
+        directories = await asyncio.gather(*(AgentDirectory.open(database, tmp_path) for _ in range(5)))
+        assert {directory.get("desk").version for directory in directories} == {version}
+        assert {directory.get("night").version for directory in directories} == {version}
+
+
+async def test_a_stored_profile_that_no_longer_fits_is_named(database: Database, tmp_path: Path) -> None:
+    path = write(tmp_path, "desk", "name: desk\n")
+    await AgentDirectory.open(database, tmp_path)
+    path.unlink()
+    async with database.transaction() as session:
+        await session.execute(text("""UPDATE agent_versions SET profile = '{"name": "desk", "old": 1}'"""))
+    with pytest.raises(StoredProfileError, match=r"version 1 of agent 'desk'.*old: Extra inputs"):
+        await AgentDirectory.open(database, tmp_path)

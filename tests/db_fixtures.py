@@ -1,0 +1,82 @@
+"""A PostgreSQL of the tests' own: one server per run, one database per test, copied from a template."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+
+import asyncpg
+import pytest
+
+from app.db.embedded import EmbeddedPostgres
+from app.db.migrate import upgrade
+from app.db.session import Database, normalise_url
+
+_numbers = count(1)
+
+
+async def execute(server_url: str, statement: str) -> None:
+    """Run one statement outside a transaction, as CREATE DATABASE needs it."""
+    url = normalise_url(server_url)
+    connection = await asyncpg.connect(user=url.username, database=url.database, host=str(url.query["host"]))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def with_database(server_url: str, name: str) -> str:
+    """The URL of another database of the same server."""
+    return normalise_url(server_url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a running server with an empty database."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("database"))
+    url = asyncio.run(server.start())
+    yield url
+    asyncio.run(server.stop())
+
+
+@pytest.fixture(scope="session")
+def template(postgres: str) -> str:
+    """Name of a database with the newest schema, to be copied."""
+    name = "template"
+
+    async def make() -> None:
+        await execute(postgres, f"CREATE DATABASE {name}")
+        database = Database(with_database(postgres, name))
+        await upgrade(database)
+        await database.close()
+
+    asyncio.run(make())
+    return name
+
+
+@pytest.fixture
+async def database_url(postgres: str, template: str) -> AsyncIterator[str]:
+    """URL of a database with the newest schema and no rows, for one test."""
+    name = f"test_{next(_numbers)}"
+    await execute(postgres, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield with_database(postgres, name)
+    await execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def empty_database_url(postgres: str) -> AsyncIterator[str]:
+    """URL of a database with nothing in it, for one test."""
+    name = f"test_{next(_numbers)}"
+    await execute(postgres, f"CREATE DATABASE {name}")
+    yield with_database(postgres, name)
+    await execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A started database with the newest schema and no rows."""
+    database = Database(database_url)
+    await database.start()
+    yield database
+    await database.close()
