@@ -1,0 +1,40 @@
+"""What is imperfect about a line: delays, jitter, stalls, lost marks. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """The carrier reads nothing from the socket for ``seconds``, beginning ``at`` seconds into the call."""
+
+    at: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LineConditions:
+    """Imperfections of one call's line; all times in seconds, all nothing by default.
+
+    ``to_agent`` and ``to_caller`` delay each direction, ``jitter`` is the most by which a caller frame
+    is late (uniform; order is kept, as TCP keeps it), ``mark_delay`` is how late a mark's echo is,
+    ``lost_marks`` the share of marks never echoed (0 to 1), drawn from ``seed``.
+    """
+
+    to_agent: float = 0.0
+    to_caller: float = 0.0
+    jitter: float = 0.0
+    mark_delay: float = 0.0
+    lost_marks: float = 0.0
+    stalls: tuple[Stall, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.to_agent, self.to_caller, self.jitter, self.mark_delay) < 0:
+            raise ValueError("delays of a line cannot be negative")
+        if not 0.0 <= self.lost_marks <= 1.0:
+            raise ValueError("lost_marks is a share between 0 and 1")
+
+
+PERFECT = LineConditions()
