@@ -24,3 +24,6 @@ RECORDER_BATCH_SECONDS = Histogram(
 CALLS_ABANDONED = Counter(
     "trunkline_calls_abandoned_total", "Calls closed because the process that answered them was gone"
 )
+WATCHDOG_FIRINGS = Counter(
+    "trunkline_watchdog_firings_total", "Deadlines of a conversation that should not pass and did", ["then"]
+)
