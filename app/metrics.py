@@ -27,3 +27,8 @@ CALLS_ABANDONED = Counter(
 WATCHDOG_FIRINGS = Counter(
     "trunkline_watchdog_firings_total", "Deadlines of a conversation that should not pass and did", ["then"]
 )
+CALLS_ACTIVE = Gauge("trunkline_calls_active", "Conversations running in this process")
+CALLS_ENDED = Counter("trunkline_calls_ended_total", "Calls by hang-up cause", ["cause"])
+CALLS_REFUSED = Counter(
+    "trunkline_calls_refused_total", "Calls turned away by the webhook: full or draining", ["reason"]
+)

@@ -223,7 +223,7 @@ class Reply:
             self._speaker.leg.mark(self.playout.new_mark())
 
     async def _send(self, waiting: Samples, least: int) -> Samples:
-        """Send messages of whole frames while ``least`` samples wait, as the lead allows; give back the rest."""
+        """Send whole frames while ``least`` samples wait, as the lead allows; give back the rest."""
         playout, speaker = self.playout, self._speaker
         while len(waiting) >= least:
             size = min(MESSAGE_SAMPLES, len(waiting) - len(waiting) % FRAME_SAMPLES)

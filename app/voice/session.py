@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -47,14 +46,6 @@ _OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """Who answers: a profile and its version."""
-
-    profile: AgentProfile
-    version: int
-
-
 def hints_of(profile: AgentProfile) -> RecognitionHints:
     """What callers of this agent are likely to say."""
     script = (phrase for intent in profile.script.intents.values() for phrase in intent.phrases)
@@ -67,24 +58,25 @@ class CallSession:
     def __init__(
         self,
         call_id: UUID,
-        agent: Agent,
+        profile: AgentProfile,
+        profile_version: int,
         leg: CallLeg,
         engines: Engines,
         recorder: CallRecorder,
         lead_seconds: float,
     ) -> None:
         self._call_id = call_id
-        self._agent = agent
-        self._profile = agent.profile
+        self._profile = profile
+        self._profile_version = profile_version
         self._leg = leg
         self._recorder = recorder
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.time
-        self._turn = TurnMachine(agent.profile.turns)
-        self._transcript = Transcript(agent.profile.instructions)
-        hints = hints_of(agent.profile)
+        self._turn = TurnMachine(profile.turns)
+        self._transcript = Transcript(profile.instructions)
+        hints = hints_of(profile)
         self._listener = Listener(
-            engines.detector, engines.recogniser, hints, agent.profile.turns, self._clock, self._input
+            engines.detector, engines.recogniser, hints, profile.turns, self._clock, self._input
         )
         self._speaker = self._make_speaker(engines, lead_seconds)
         self._inputs: deque[tuple[Input, float | None]] = deque()
@@ -138,6 +130,10 @@ class CallSession:
         """Say the last words (none: hang up at once), then hang up."""
         self._farewell, self._cause = farewell, cause
         self._input(Input.FAREWELL)
+
+    def cut(self, cause: HangupCause) -> None:
+        """Hang up at once, without a word."""
+        self._leg.hang_up(cause)
 
     # Inputs
 
@@ -386,7 +382,7 @@ class CallSession:
                 info.from_number,
                 info.to_number,
                 self._profile.name,
-                self._agent.version,
+                self._profile_version,
             )
         )
 

@@ -1,0 +1,110 @@
+"""A ringing leg becomes a conversation and a stored call: the application as carriers see it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from app.agents.service import AgentDirectory
+from app.calls.live import LiveCalls
+from app.engines.build import Engines
+from app.metrics import CALLS_ACTIVE, CALLS_ENDED, CALLS_REFUSED
+from app.voice.events import CallNoted
+from app.voice.ports import CallRecorder
+from app.voice.session import CallSession
+from telephony.errors import HangupCause
+from telephony.ports import CallLeg
+
+log = structlog.get_logger(__name__)
+
+_RECENT = 10_000  # ended calls that a carrier may still report about
+_LAST_WORDS_SECONDS = 15.0
+
+
+class CallDesk:
+    """Answers calls with the agent that the settings name. Implements ``telephony.ports.CallHandler``."""
+
+    def __init__(
+        self,
+        agents: AgentDirectory,
+        agent: str,
+        engines: Engines,
+        recorder: CallRecorder,
+        live: LiveCalls,
+        lead_seconds: float,
+    ) -> None:
+        self._agents = agents
+        self._agent = agent
+        self._engines = engines
+        self._recorder = recorder
+        self._live = live
+        self._lead_seconds = lead_seconds
+        self._recent: OrderedDict[str, UUID] = OrderedDict()
+
+    def reserve(self, carrier_call_id: str) -> bool:
+        """See ``CallHandler.reserve``."""
+        admitted = self._live.reserve(carrier_call_id)
+        if not admitted:
+            CALLS_REFUSED.labels("draining" if self._live.draining else "full").inc()
+        return admitted
+
+    async def handle(self, leg: CallLeg) -> None:
+        """See ``CallHandler.handle``. A fault of ours ends this call alone."""
+        active = self._agents.get(self._agent)
+        call_id = uuid4()
+        session = CallSession(
+            call_id,
+            active.profile,
+            active.version,
+            leg,
+            self._engines,
+            self._recorder,
+            self._lead_seconds,
+        )
+        carrier_call_id = leg.info.carrier_call_id
+        self._live.begin(carrier_call_id, call_id, session)
+        CALLS_ACTIVE.inc()
+        cause = HangupCause.SERVER_ERROR
+        with bound_contextvars(call_id=str(call_id)):
+            log.info("call answered", agent=active.profile.name, carrier=leg.info.carrier)
+            try:
+                cause = await session.run()
+            except Exception:  # the edge of the call
+                log.exception("call failed")
+            finally:
+                CALLS_ACTIVE.dec()
+                CALLS_ENDED.labels(str(cause)).inc()
+                self._live.finish(carrier_call_id, call_id)
+                self._remember(carrier_call_id, call_id)
+                log.info("call ended", cause=str(cause))
+
+    def note(self, carrier_call_id: str, name: str, detail: Mapping[str, str | int | float | bool]) -> None:
+        """See ``CallHandler.note``."""
+        call_id = self._live.call_id(carrier_call_id) or self._recent.get(carrier_call_id)
+        if call_id is not None:
+            self._recorder.record(CallNoted(call_id, datetime.now(UTC), name, dict(detail)))
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more calls; let the running ones finish, for ``seconds``, then say goodbye to the rest."""
+        self._live.draining = True
+        log.info("draining", calls=len(self._live), seconds=seconds)
+        if await self._live.wait_empty(seconds):
+            return
+        farewell = self._agents.get(self._agent).profile.says.shutdown
+        for session in self._live.sessions():
+            session.end(farewell, HangupCause.SERVER_SHUTDOWN)
+        if not await self._live.wait_empty(_LAST_WORDS_SECONDS):
+            log.warning("calls cut off at shutdown", calls=len(self._live))
+            for session in self._live.sessions():
+                session.cut(HangupCause.SERVER_SHUTDOWN)
+            await self._live.wait_empty(2.0)
+
+    def _remember(self, carrier_call_id: str, call_id: UUID) -> None:
+        self._recent[carrier_call_id] = call_id
+        if len(self._recent) > _RECENT:
+            self._recent.popitem(last=False)

@@ -1,0 +1,105 @@
+"""The composition root: the long-lived parts of a process that answers calls, built once from Settings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from app.agents.service import AgentDirectory
+from app.auth.service import ensure_first_key
+from app.calls.handler import CallDesk
+from app.calls.live import LiveCalls
+from app.calls.presence import Presence
+from app.calls.recorder import Recorder
+from app.db.session import Database
+from app.db.start import open_database
+from app.engines.build import Engines, build_engines
+from app.engines.ports import Engine
+from app.voice.session import hints_of
+from config.settings import AGENTS, Settings
+from telephony.carriers.twilio.leg import SocketLimits
+from telephony.carriers.twilio.signature import TwilioCredentials
+from telephony.carriers.twilio.webhooks import TwilioCarrier, TwilioSettings
+
+_FLUSH_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the routes and the command line work with."""
+
+    settings: Settings
+    database: Database
+    engines: Engines
+    live: LiveCalls
+    desk: CallDesk
+    twilio: TwilioCarrier
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Start everything; stop it in the reverse order. The database and the engines start side by side.
+
+    Raises ``EngineUnavailable``, ``DatabaseError``, ``AgentFileError``; each says what to do.
+    """
+    engines = build_engines(settings.engines)
+    loop = asyncio.get_running_loop()
+    starting = asyncio.create_task(_start_engines(engines))
+    try:
+        async with open_database(settings.database_url.get_secret_value(), settings.data_dir) as database:
+            agents = await AgentDirectory.open(database, AGENTS)
+            async with database.transaction() as session:
+                await ensure_first_key(session, settings.admin.api_key.get_secret_value())
+            presence = Presence(database)
+            await presence.start()
+            await starting
+            await engines.recogniser.prepare(hints_of(agents.get(settings.calls.agent).profile))
+            recorder = Recorder(database, presence.id)
+            live = LiveCalls(settings.limits.max_calls, loop.time)
+            desk = CallDesk(
+                agents, settings.calls.agent, engines, recorder, live, settings.calls.lead_seconds
+            )
+            busy = agents.get(settings.calls.agent).profile.says.busy
+            twilio = TwilioCarrier(_twilio_settings(settings, busy), desk)
+            async with asyncio.TaskGroup() as tasks:
+                keepers = [tasks.create_task(recorder.run()), tasks.create_task(presence.run())]
+                yield Services(settings, database, engines, live, desk, twilio)
+                await recorder.flush(_FLUSH_SECONDS)
+                await presence.stop()
+                for keeper in keepers:
+                    keeper.cancel()
+    finally:
+        starting.cancel()
+        for engine in _all(engines):
+            await engine.close()
+
+
+def _all(engines: Engines) -> tuple[Engine, ...]:
+    return (engines.detector, engines.recogniser, engines.language_model, engines.synthesiser)
+
+
+async def _start_engines(engines: Engines) -> None:
+    async with asyncio.TaskGroup() as starts:
+        for engine in _all(engines):
+            starts.create_task(engine.start())
+
+
+def _twilio_settings(settings: Settings, busy_sentence: str) -> TwilioSettings:
+    twilio, limits = settings.twilio, settings.limits
+    return TwilioSettings(
+        credentials=TwilioCredentials(
+            twilio.account_sid,
+            twilio.auth_token.get_secret_value(),
+            {key: secret.get_secret_value() for key, secret in twilio.shared_keys.items()},
+        ),
+        origin=settings.origin,
+        token_seconds=settings.calls.token_seconds,
+        fallback_number=settings.calls.fallback_number,
+        busy_sentence=busy_sentence,
+        limits=SocketLimits(
+            limits.messages_per_second, limits.start_seconds, limits.idle_seconds, limits.send_seconds
+        ),
+        api_url=twilio.api_url,
+    )
