@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 import orjson
 from sqlalchemy import text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from app.db.errors import DatabaseUnavailable, DatabaseUrlError
@@ -21,6 +23,7 @@ STATEMENT_SECONDS = 15.0
 
 _SCHEMES = frozenset({"postgresql", "postgres", "postgresql+asyncpg"})
 _PARAMETERS = frozenset({"host", "port", "ssl"})
+_DATA_FAULTS = frozenset({"22", "23"})  # SQLSTATE classes: data exception, integrity constraint violation
 
 
 def normalise_url(url: str) -> URL:
@@ -105,9 +108,10 @@ class Database:
         try:
             async with self._engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))
-        except (SQLAlchemyError, OSError, TimeoutError) as error:
+        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            reason = " ".join(describe(error).values()).strip()
             raise DatabaseUnavailable(
-                f"the database at {self.url} does not answer ({_reason(error)}); "
+                f"the database at {self.url} does not answer ({reason}); "
                 "check TRUNKLINE_DATABASE_URL, or leave it empty to use the embedded database"
             ) from None
 
@@ -124,11 +128,24 @@ class Database:
 
 def sqlstate(error: BaseException) -> str:
     """PostgreSQL's five-character code of an error, or ``""`` where the server said nothing."""
-    original = error.orig if isinstance(error, DBAPIError) else error
-    return getattr(original, "sqlstate", None) or ""
+    return getattr(_original(error), "sqlstate", None) or ""
 
 
-def _reason(error: BaseException) -> str:
-    original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    cause = original.__cause__ or original
-    return f"{type(cause).__name__} {sqlstate(error)}".strip()
+def describe(error: BaseException) -> dict[str, str]:
+    """An error for the log and for people. Its text stays out: it may quote what a caller said."""
+    original = _original(error)
+    return {"error": type(original.__cause__ or original).__name__, "sqlstate": sqlstate(error)}
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database could not be reached, or could do nothing now, and the same may work later.
+
+    Not so: it refused the data, or the error is not the database's.
+    """
+    if isinstance(error, DBAPIError | asyncpg.PostgresError | asyncpg.InterfaceError):
+        return sqlstate(error)[:2] not in _DATA_FAULTS
+    return isinstance(error, OSError | PoolTimeoutError)
+
+
+def _original(error: BaseException) -> BaseException:
+    return error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
