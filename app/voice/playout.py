@@ -143,7 +143,7 @@ class Playout:
             return self._ended_by_clear
         if self._started is None:
             return 0
-        played = int((now - self._started) * SAMPLE_RATE)
+        played = round((now - self._started) * SAMPLE_RATE)
         return max(self.acknowledged, min(self.sent, max(0, played)))
 
     def clear(self, now: float) -> None:
