@@ -200,7 +200,7 @@ async def serve(server: MediaServer, port: int = 0) -> AsyncIterator[MediaServer
 
 
 async def _alone(port: int) -> None:
-    async with serve(MediaServer(), port):
+    async with serve(MediaServer(agent=lambda stream: conversation(stream, 8.8)), port):
         await asyncio.Event().wait()
 
 

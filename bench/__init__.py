@@ -1,0 +1,1 @@
+"""Latency and capacity of a running server, measured over the wire as a caller hears it."""
