@@ -36,6 +36,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a running server with an empty database."""
     server = EmbeddedPostgres(tmp_path_factory.mktemp("database"))
     url = asyncio.run(server.start())
+    for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):  # the data need not last
+        asyncio.run(execute(url, statement))
     yield url
     asyncio.run(server.stop())
 

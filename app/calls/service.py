@@ -112,7 +112,11 @@ def _turn(turn: Turn) -> TurnDetail:
 
 
 def _cursor(call: Call) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([call.started_at, call.id])).decode().rstrip("=")
+    return (
+        base64.urlsafe_b64encode(orjson.dumps([call.started_at.isoformat(), str(call.id)]))
+        .decode()
+        .rstrip("=")
+    )
 
 
 def _read_cursor(cursor: str) -> Position:
