@@ -16,7 +16,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app.api import api_router
+from app.api import PATH as API_PATH
+from app.api import create_api
 from app.services import Services, open_services
 from config.settings import Settings
 
@@ -35,7 +36,7 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(title="Trunkline", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.services = services
     app.router.routes.extend(services.twilio.routes())
-    app.include_router(api_router())
+    app.mount(API_PATH, create_api(services.database))
 
     @app.get("/health/live")
     async def live() -> Response:
