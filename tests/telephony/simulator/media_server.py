@@ -131,6 +131,7 @@ class MediaServer:
     status: int = 200
     refuse: bool = False
     origin: str = ""
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def webhook(self) -> str:
@@ -167,6 +168,7 @@ class MediaServer:
             await socket.accept()
             stream = Stream(socket)
             self.streams.append(stream)
+            self.connected.set()
             with suppress(WebSocketDisconnect):
                 await self.agent(stream)
                 with suppress(RuntimeError):
