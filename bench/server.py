@@ -51,6 +51,7 @@ class PrivateServer:
     account_sid: str = field(default_factory=lambda: "AC" + secrets.token_hex(16))
     auth_token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
     port: int = 0
+    command: tuple[str, ...] = (sys.executable, "-m", "app.cli", "run")
     _process: subprocess.Popen[bytes] | None = None
     _folder: Path | None = None
 
@@ -76,7 +77,7 @@ class PrivateServer:
         self.port = _free_port()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "run"],
+                self.command,
                 env=os.environ | self._environment() | self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -95,17 +95,23 @@ class Call:
             raise self._error
         return self._result(ended)
 
-    def redirect(self, document: str, base_url: str) -> None:
+    def redirect(self, document: str) -> None:
         """Replace the running TwiML: the media stream ends. Raises ``TwimlError``."""
-        verbs = twiml.read(document, base_url)
+        verbs = twiml.read(document, self._plan.webhook_url)
         self._documents.append(document)
-        if self._redirected is not None and not self._redirected.done():
-            self._redirected.set_result(verbs)
+        self._replace(verbs)
+
+    def redirect_to(self, url: str, method: str = "POST") -> None:
+        """Go on with the TwiML of another URL: the media stream ends."""
+        self._replace((twiml.Redirect(url, method),))
 
     def complete(self) -> None:
         """End the call from the carrier's side."""
+        self._replace((twiml.Hangup(),))
+
+    def _replace(self, verbs: tuple[twiml.Verb, ...]) -> None:
         if self._redirected is not None and not self._redirected.done():
-            self._redirected.set_result((twiml.Hangup(),))
+            self._redirected.set_result(verbs)
 
     # verbs
 

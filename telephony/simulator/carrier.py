@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -11,6 +12,7 @@ from typing import Self
 from telephony.simulator.call import Call, CallerFn, CallPlan, DialOutcome
 from telephony.simulator.conditions import PERFECT, LineConditions
 from telephony.simulator.heard import HeardCall
+from telephony.simulator.rest import RestAccount, serve_rest
 from telephony.simulator.webhook import WebhookClient
 
 CALLER_NUMBER = "+15550100001"
@@ -41,6 +43,7 @@ class Carrier:
         dial_outcome: DialOutcome = "completed",
     ) -> None:
         self._client = WebhookClient(auth_token, via=via, verify_tls=verify_tls)
+        self._auth_token = auth_token
         self._live: dict[str, Call] = {}
         self._plan = CallPlan(
             webhook_url=webhook_url,
@@ -123,6 +126,13 @@ class Carrier:
             if isinstance(result, BaseException) and not isinstance(result, Exception):
                 raise result
         return [result for result in results if isinstance(result, (HeardCall, Exception))]
+
+    @asynccontextmanager
+    async def rest_api(self, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+        """Serve the REST API for this account's live calls; gives its origin. Raises ``OSError``."""
+        account = RestAccount(self._plan.account_sid, self._auth_token, self.live)
+        async with serve_rest(account, host, port) as origin:
+            yield origin
 
     def live(self, call_sid: str) -> Call | None:
         """A call in progress, as the REST API finds it."""

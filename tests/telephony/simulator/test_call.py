@@ -198,7 +198,7 @@ async def test_redirected_by_the_carriers_api(server: MediaServer, carrier: Carr
     sid = server.forms[0][1]["CallSid"]
     live = carrier.live(sid)
     assert live is not None
-    live.redirect("<Response><Dial>+15551234</Dial></Response>", server.webhook)
+    live.redirect("<Response><Dial>+15551234</Dial></Response>")
     call = await placed
     assert call.dialled == ("+15551234",)
     assert [path for path, _ in server.forms if path == "after"] == []
