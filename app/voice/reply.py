@@ -46,6 +46,7 @@ MESSAGE_SAMPLES = 5 * FRAME_SAMPLES
 _PHRASES = 2  # phrases that wait for speech
 _PIECES = 16  # pieces of audio that wait to be played
 _MAX_ROUNDS = 4  # requests to the model within one reply
+_SOON = 0.001  # seconds; less is not worth a timer
 _QUIET = 100  # a sample below this (-50 dBFS) at the start of a reply is not worth the caller's time
 
 
@@ -83,6 +84,7 @@ class Reply:
         self.playout = playout
         self.after = AfterReply.LISTEN
         self.fixed = False
+        self.abandoned = False  # its task is being cancelled
         self.sent = False  # all of its audio was handed to the leg
         self._speaker = speaker
         self._phrases: asyncio.Queue[Phrase | None] = asyncio.Queue(_PHRASES)
@@ -116,8 +118,7 @@ class Reply:
             self._speaker.report(Input.REPLY_SENT, self.playout.ends_at(self._speaker.clock()))
 
     def _failed(self) -> None:
-        task = asyncio.current_task()
-        if task is None or not task.cancelling():  # a cancelled reply is nobody's concern any more
+        if not self.abandoned:  # a failure on the way to being cancelled is nobody's concern
             self._speaker.report(Input.REPLY_FAILED, None)
 
     # Text
@@ -229,7 +230,7 @@ class Reply:
             size = min(MESSAGE_SAMPLES, len(waiting) - len(waiting) % FRAME_SAMPLES)
             message, waiting = waiting[:size], waiting[size:]
             now = speaker.clock()
-            while (excess := playout.lead(now) + len(message) / SAMPLE_RATE - speaker.lead_seconds) > 0:
+            while (excess := playout.lead(now) + len(message) / SAMPLE_RATE - speaker.lead_seconds) > _SOON:
                 await asyncio.sleep(excess)
                 now = speaker.clock()
             speaker.leg.play(message)

@@ -274,6 +274,8 @@ class CallSession:
         self._reply_task = self._tasks.create_task(work)
 
     def _cancel_reply(self) -> None:
+        if self._reply is not None:
+            self._reply.abandoned = True
         if self._reply_task is not None:
             self._reply_task.cancel()
             self._reply_task = None

@@ -78,7 +78,6 @@ def test_the_caller_going_on_takes_the_reply_back() -> None:
 
 def test_speech_that_lasts_takes_the_floor() -> None:
     turn = machine(*SPEAKING, Input.SPEECH_STARTED)
-    assert turn.state is State.OVERLAP
     commands = turn.handle(Input.SPEECH_SUSTAINED, 10.3)
     assert commands == (Command.NOTE_BARGE_IN, Command.CANCEL_REPLY, Command.CLEAR_PLAYOUT)
     assert turn.state is State.HEARING
