@@ -234,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _target(options: argparse.Namespace, stack: ExitStack, most: int) -> Target:
     if not options.url:
         core, other = two_cores()
-        server = stack.enter_context(PrivateServer(core, other, max_calls=most + 50))
+        server = stack.enter_context(PrivateServer(cores=(core, other), max_calls=most + 50))
         os.sched_setaffinity(0, {other})
         return Target(server.webhook, server.account_sid, server.auth_token, server.pid)
     account = os.environ.get("TRUNKLINE_TWILIO__ACCOUNT_SID", "")

@@ -1,4 +1,4 @@
-"""A private server for the bench: its own data directory and port, on a core of its own."""
+"""A private server for measurements and the demonstration: its own data directory, port and secrets."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -38,18 +39,19 @@ class Usage:
 
 @dataclass(slots=True)
 class PrivateServer:
-    """``trunkline run`` in the ``bench`` profile; a context manager. Raises ``ServerFailed``.
+    """``trunkline run`` as a child process; a context manager. Raises ``ServerFailed``.
 
-    The server runs on ``core``; its database, which would run on another machine, on ``other_core``.
+    Where ``cores`` are given, the server runs on the first of them, and its database, which would run on
+    another machine, on the second.
     """
 
-    core: int
-    other_core: int
     profile: str = "bench"
+    cores: tuple[int, int] | None = None
     max_calls: int = 1000
     environment: dict[str, str] = field(default_factory=dict)
     account_sid: str = field(default_factory=lambda: "AC" + secrets.token_hex(16))
     auth_token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    api_key: str = field(default_factory=lambda: "tl_" + secrets.token_urlsafe(32), repr=False)
     port: int = 0
     command: tuple[str, ...] = (sys.executable, "-m", "app.cli", "run")
     _process: subprocess.Popen[bytes] | None = None
@@ -78,17 +80,19 @@ class PrivateServer:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 self.command,
-                env=os.environ | self._environment() | self.environment,
+                env=_without_ours(os.environ) | self._environment() | self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        os.sched_setaffinity(self._process.pid, {self.core})
+        if self.cores is not None:
+            os.sched_setaffinity(self._process.pid, {self.cores[0]})
         try:
             self._wait_until_ready()
         except BaseException:
             self._stop()
             raise
-        self._place_database()
+        if self.cores is not None:
+            self._place_database(self.cores[1])
         return self
 
     def __exit__(
@@ -113,6 +117,7 @@ class PrivateServer:
             "TRUNKLINE_HTTP__PORT": str(self.port),
             "TRUNKLINE_TWILIO__ACCOUNT_SID": self.account_sid,
             "TRUNKLINE_TWILIO__AUTH_TOKEN": self.auth_token,
+            "TRUNKLINE_ADMIN__API_KEY": self.api_key,
             "TRUNKLINE_LIMITS__MAX_CALLS": str(self.max_calls),
             "OMP_NUM_THREADS": "1",
         }
@@ -136,8 +141,8 @@ class PrivateServer:
     def _tail(self) -> str:
         return self._log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
 
-    def _place_database(self) -> None:
-        """Move the embedded PostgreSQL, known by our data directory or its name, to the other core."""
+    def _place_database(self, core: int) -> None:
+        """Move the embedded PostgreSQL, known by our data directory or its name, to another core."""
         assert self._folder is not None
         own = {child.pid for child in psutil.Process(self.pid).children(recursive=True)}
         for process in psutil.process_iter(["pid", "name", "cmdline"]):
@@ -145,7 +150,7 @@ class PrivateServer:
             postgres = "postgres" in (process.info["name"] or "")
             if postgres and (str(self._folder) in command or process.pid in own):
                 for member in (process, *process.children(recursive=True)):
-                    member.cpu_affinity([self.other_core])
+                    member.cpu_affinity([core])
 
     def _stop(self) -> None:
         process, self._process = self._process, None
@@ -172,6 +177,11 @@ def two_cores() -> tuple[int, int]:
     """A core for the server and one for everything else; the same one where there is only one."""
     cores = sorted(os.sched_getaffinity(0))
     return cores[0], cores[-1]
+
+
+def _without_ours(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment without the settings of another installation."""
+    return {name: value for name, value in environment.items() if not name.startswith("TRUNKLINE_")}
 
 
 def _free_port() -> int:

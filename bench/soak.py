@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--growth", type=float, default=20.0, help="megabytes of growth that fail the run")
     options = parser.parse_args(arguments)
     core, other = two_cores()
-    with PrivateServer(core, other, max_calls=options.calls + 20) as server:
+    with PrivateServer(cores=(core, other), max_calls=options.calls + 20) as server:
         os.sched_setaffinity(0, {other})
         target = Target(server.webhook, server.account_sid, server.auth_token, server.pid)
         samples = uvloop.run(soak(target, options.calls, options.minutes, options.call_seconds))

@@ -1,0 +1,48 @@
+"""``trunkline latency``: where the time of the turns went."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+import uvloop
+
+from app.calls.schemas import LatencyReport
+from app.calls.service import latency_report
+from app.cli.settings import read_settings
+from app.db.start import open_database
+from telephony.simulator.report import table
+
+
+def latency(
+    hours: Annotated[float | None, typer.Option(min=0.01, help="Only the last so many hours.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Only this agent's turns.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print p50, p90 and p99 of each stage of the stored turns, in milliseconds."""
+    since = datetime.now(UTC) - timedelta(hours=hours) if hours else None
+
+    async def work() -> LatencyReport:
+        settings = read_settings()
+        url = settings.database_url.get_secret_value()
+        async with open_database(url, settings.data_dir) as database, database.transaction() as session:
+            return await latency_report(session, since=since, agent=agent)
+
+    report = uvloop.run(work())
+    if as_json:
+        print(report.model_dump_json())
+        return
+    rows = [
+        (
+            stage.stage,
+            str(stage.count),
+            *(_number(value) for value in (stage.p50_ms, stage.p90_ms, stage.p99_ms)),
+        )
+        for stage in report.stages
+    ]
+    print(table(("stage", "turns", "p50 ms", "p90 ms", "p99 ms"), rows))
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
