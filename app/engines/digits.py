@@ -73,6 +73,27 @@ def spaced(digits: str) -> str:
     return " ".join(digits)
 
 
+def figures(text: str) -> str:
+    """The text with every two and more single digits in a row written as figures: ``parcel 1 2 3``.
+
+    Grouped numbers stay words: they may belong to a phrase (``twenty four hours``).
+    """
+    words = text.split()
+    written: list[str] = []
+    index = 0
+    while index < len(words):
+        digits, end = "", index
+        while end < len(words) and (words[end] in UNITS or words[end] in TIMES):
+            found, used = _digits_at(words, end)
+            if not found:
+                break
+            digits, end = digits + found, end + used
+        end = max(end, index + 1)
+        written += list(digits) if len(digits) > 1 else words[index:end]
+        index = end
+    return " ".join(written)
+
+
 def _digits_at(words: Sequence[str], index: int) -> tuple[str, int]:
     """The digits that begin at this word, and how many words they take; no digits: none begin here."""
     word = words[index]

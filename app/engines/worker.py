@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class WorkerProcess:
-    """One worker. ``on_message(kind, body)`` and ``on_lost()`` are called on the event loop.
+    """One worker. ``on_message(kind, body)``, ``on_ready()`` and ``on_lost()`` are called on the event loop.
 
     ``restarts`` counts the processes that ended by themselves. All methods are for the event loop's thread.
     """
@@ -42,9 +42,10 @@ class WorkerProcess:
         arguments: Sequence[str],
         on_message: Callable[[int, bytes], None],
         on_lost: Callable[[], None],
+        on_ready: Callable[[], None] | None = None,
     ) -> None:
         self._engine, self._module, self._arguments = engine, module, tuple(arguments)
-        self._on_message, self._on_lost = on_message, on_lost
+        self._on_message, self._on_lost, self._on_ready = on_message, on_lost, on_ready
         self._link: _Link | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -138,6 +139,8 @@ class WorkerProcess:
             await self._until_ready(link)
             self._link = link
             self._is_ready.set()
+            if self._on_ready is not None:
+                self._on_ready()
             if not started.done():
                 started.set_result(None)
             await link.lost
@@ -208,7 +211,7 @@ def _spawn(module: str, arguments: tuple[str, ...]) -> tuple[subprocess.Popen[by
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=[child_end.fileno()],
-            env=os.environ | {"PYTHONPATH": str(_ROOT)},
+            env=os.environ | {"PYTHONPATH": str(_ROOT), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
     except BaseException:
         parent_end.close()

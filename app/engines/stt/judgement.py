@@ -1,0 +1,94 @@
+"""Whether to believe what the decoder heard, and which of two searches heard it right. Pure.
+
+A small language model finds its own words in any speech. What gives it away are words that hardly won over
+others at their place (posterior) and words that no phrase has in this order (not a known pair). Measured on
+80 phrases of the domain by four synthetic voices and 55 other utterances, 15 of them recorded: at
+``LEAST_CONFIDENCE`` 95 % of the former are believed and 94 % of the latter are not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.engines.digits import count_digits, digit_runs, figures, spaced
+
+UNCLEAR = "[unclear]"
+"""The transcript of speech whose words are not to be believed."""
+
+LEAST_CONFIDENCE = 0.43
+_UNKNOWN_PAIR = 0.3  # what a word counts that follows another as in no phrase
+_NOISE_FRAMES = 40  # 0.4 s: shorter sounds that are not believed are noise, not speech
+_MOSTLY_DIGITS = 0.35  # of the words heard
+_SOME_DIGITS = 0.15
+_LEAST_DIGITS_CONFIDENCE = 0.75
+_WORSE_FIT = -1.0  # log-likelihood a frame that a number may fit worse than free words
+
+
+@dataclass(frozen=True, slots=True)
+class HeardWord:
+    """A word on the decoder's best path."""
+
+    word: str
+    frames: int  # of 10 ms
+    fit: float  # acoustic log-likelihood of all its frames, 0 at best
+    posterior: float
+    known_pair: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one search heard in a segment; without words: silence."""
+
+    words: tuple[HeardWord, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The words."""
+        return " ".join(word.word for word in self.words)
+
+    @property
+    def frames(self) -> int:
+        """Frames of the words."""
+        return sum(word.frames for word in self.words)
+
+    @property
+    def posterior(self) -> float:
+        """Mean posterior of a frame."""
+        return sum(word.posterior * word.frames for word in self.words) / max(1, self.frames)
+
+    @property
+    def confidence(self) -> float:
+        """0 to 1: posterior of a frame, less where words follow each other as in no phrase."""
+        weighted = sum(
+            word.frames * word.posterior * (1.0 if word.known_pair else _UNKNOWN_PAIR) for word in self.words
+        )
+        return weighted / max(1, self.frames)
+
+    @property
+    def fit(self) -> float:
+        """Mean acoustic log-likelihood of a frame."""
+        return sum(word.fit for word in self.words) / max(1, self.frames)
+
+
+def judge(free: Heard) -> tuple[str, float]:
+    """The transcript and its confidence where anything may be said. Empty: no words."""
+    if not free.words:
+        return "", 0.0
+    if free.confidence >= LEAST_CONFIDENCE:
+        return figures(free.text), free.confidence
+    return (UNCLEAR if free.frames >= _NOISE_FRAMES else ""), free.confidence
+
+
+def judge_number(free: Heard, number: Heard, length: int | None) -> tuple[str, float]:
+    """The same while a number is expected; the caller may say something else all the same.
+
+    ``number`` comes from a search that hears digits in everything; ``free`` tells whether there were any.
+    """
+    digits = "".join(digit_runs(number.text))
+    share = count_digits(free.text) / max(1, len(free.words))
+    right_length = length is None or len(digits) == length
+    certain = right_length and number.posterior >= _LEAST_DIGITS_CONFIDENCE
+    fits = number.fit - free.fit > _WORSE_FIT
+    if digits and (share >= _MOSTLY_DIGITS or (share >= _SOME_DIGITS and certain and fits)):
+        return spaced(digits), number.posterior
+    return judge(free)
