@@ -17,6 +17,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ class PostgresServer:
             if os.geteuid() == 0:
                 _open_path(directory)
         if self._probe() != 0:
-            self._forget_stale_pid()
+            self._forget_dead_server()
             self._start()
 
     def stop(self) -> None:
@@ -116,16 +117,16 @@ class PostgresServer:
                 "version that made it, move the directory away, start again and restore the dump"
             )
 
-    def _forget_stale_pid(self) -> None:
-        """Remove a dead server's pid file when another program has its pid now, as in containers."""
-        file = self._directory / "postmaster.pid"
-        try:
-            pid = int(file.read_text(encoding="utf-8").split("\n", 1)[0])
-            program = Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
-        except (OSError, ValueError):
-            return  # no such process, or no /proc: PostgreSQL decides
-        if program not in {"postgres", "postmaster"}:
-            file.unlink(missing_ok=True)
+    def _forget_dead_server(self) -> None:
+        """Remove a dead server's lock files when its pid is another program's now, or was never reaped.
+
+        Both happen in containers, and PostgreSQL takes either for a running server. Processes of the dead
+        server that still write would be found by PostgreSQL itself, through their shared memory.
+        """
+        for file in (self._directory / "postmaster.pid", self._socket_directory / ".s.PGSQL.5432.lock"):
+            with suppress(OSError, ValueError):
+                if not _is_server(int(file.read_text(encoding="utf-8").split("\n", 1)[0])):
+                    file.unlink()
 
     # The server
 
@@ -196,6 +197,16 @@ class PostgresServer:
                 raise DatabaseUnavailable(f"the embedded database's {program} did not end in time") from None
             said.seek(0)
             return subprocess.CompletedProcess(done.args, done.returncode, b"", said.read())
+
+
+def _is_server(pid: int) -> bool:
+    """Whether a process is a PostgreSQL server that runs. Where there is no /proc, PostgreSQL decides."""
+    try:
+        _, _, rest = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").partition("(")
+    except OSError:
+        return True
+    program, _, state = rest.rpartition(") ")  # proc(5): pid (program) state ...
+    return program in {"postgres", "postmaster"} and not state.startswith("Z")
 
 
 def _programs() -> Path:
