@@ -21,7 +21,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter, process_time
+from time import perf_counter
 
 import uvloop
 
@@ -67,6 +67,8 @@ class Round:
     server_megabytes: float | None
     server_megabytes_per_call: float | None
     client_cpu: float  # share of one core
+    server_waited: float | None  # share of the time in which another program had the server's core
+    client_waited: float  # the same for the client
     client_late: float  # worst lateness of a caller's frame; beyond 0.02 the client is the bottleneck
     first_failure: str = ""
 
@@ -99,9 +101,9 @@ async def run_round(target: Target, calls: int, seconds: float, habits: Habits) 
             )
         )
         await asyncio.sleep(results.begin - perf_counter())
-        client, before = process_time(), _usage(target)
+        own, before = usage_of(os.getpid()), _usage(target)
         await asyncio.sleep(results.end - perf_counter())
-        client, after = process_time() - client, _usage(target)
+        own_after, after = usage_of(os.getpid()), _usage(target)
         outcomes = await placed
     heard = [outcome for outcome in outcomes if isinstance(outcome, HeardCall)]
     failures = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
@@ -125,7 +127,9 @@ async def run_round(target: Target, calls: int, seconds: float, habits: Habits) 
         server_megabytes_per_call=(after.rss_bytes - idle.rss_bytes) / 1e6 / calls
         if after and idle
         else None,
-        client_cpu=client / seconds,
+        client_cpu=(own_after.cpu_seconds - own.cpu_seconds) / seconds,
+        server_waited=(after.waited_seconds - before.waited_seconds) / seconds if before and after else None,
+        client_waited=(own_after.waited_seconds - own.waited_seconds) / seconds,
         client_late=max((call.counts.late for call in heard), default=0.0),
         first_failure=_first_failure(failures, ended_early),
     )
@@ -164,7 +168,7 @@ def render(report: Report) -> str:
     """The table of a report: milliseconds, and each p95 over that of the first round."""
     head = (
         "calls", "response p50", "p95", "p99", "max", "p95 / 1st", "barge-in p50", "p95", "max",
-        "missed", "failed", "skips", "CPU", "CPU s/call-min", "MB/call", "client CPU", "late",
+        "missed", "failed", "skips", "CPU", "CPU s/call-min", "MB/call", "client CPU", "late", "waited",
     )  # fmt: skip
     first = report.rounds[0].response if report.rounds else None
     return table(head, [_row(measured, first) for measured in report.rounds])
@@ -186,6 +190,7 @@ def _row(measured: Round, first: Percentiles | None) -> tuple[str, ...]:
         _number(measured.server_megabytes_per_call, 3),
         _share(measured.client_cpu),
         milliseconds(measured.client_late),
+        f"{_share(measured.server_waited)}, {_share(measured.client_waited)}",
     )
 
 

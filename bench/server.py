@@ -31,10 +31,14 @@ class ServerFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process has used: CPU seconds since its start, resident bytes now."""
+    """What a process has used since its start: CPU seconds; resident bytes now.
+
+    ``waited_seconds`` is how long its main thread could have run while another program had the core.
+    """
 
     cpu_seconds: float
     rss_bytes: int
+    waited_seconds: float
 
 
 @dataclass(slots=True)
@@ -170,7 +174,15 @@ def usage_of(pid: int) -> Usage:
     process = psutil.Process(pid)
     with process.oneshot():
         times = process.cpu_times()
-        return Usage(times.user + times.system, process.memory_info().rss)
+        return Usage(times.user + times.system, process.memory_info().rss, _waited(pid))
+
+
+def _waited(pid: int) -> float:
+    """The second field of Linux's schedstat, nanoseconds on a run queue; 0.0 where there is none."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def two_cores() -> tuple[int, int]:
