@@ -50,6 +50,10 @@ class PendingCalls:
         known.used = True
         return known.info
 
+    def discard(self, call_sid: str) -> None:
+        """Forget a call, so that its next document carries a new token."""
+        self._calls.pop(call_sid, None)
+
     def _forget(self, now: float) -> None:
         while self._calls:
             oldest = next(iter(self._calls))

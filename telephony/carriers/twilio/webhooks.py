@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import orjson
 import structlog
 from prometheus_client import Counter
-from starlette.datastructures import FormData, ImmutableMultiDict
+from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -112,7 +112,7 @@ class TwilioCarrier:
         if request.url.query:
             target += "?" + request.scope["query_string"].decode("latin-1")
         if request.method == "GET":
-            genuine = self._check.webhook(target, request.headers, FormData())
+            genuine = self._check.webhook(target, request.headers, ImmutableMultiDict())
             return _Form(_require(genuine, dict(request.query_params)), self._settings.credentials)
         body = await self._body(request)
         if request.headers.get("content-type", "").startswith("application/json"):
@@ -153,16 +153,17 @@ class TwilioCarrier:
         return _xml(document)
 
     async def _after(self, form: _Form) -> Response:
-        """``<Connect>`` or ``<Dial>`` is over. A person who did not answer is no reason to drop the caller."""
+        """``<Connect>`` or ``<Dial>`` is over. When a dialled person did not answer, the agent does."""
         call_sid = form.call_sid()
         status = form.get("DialCallStatus")
         if status:
             self._handler.note(call_sid, "dial_ended", {"status": status})
-        if status in _DIAL_UNANSWERED and self._handler.reserve(call_sid):
-            return await self._incoming(form)
-        if status in _DIAL_UNANSWERED:
+        if status not in _DIAL_UNANSWERED:
+            return _xml(twiml.hang_up())
+        if not self._handler.reserve(call_sid):
             return _xml(twiml.say_goodbye(self._settings.busy_sentence))
-        return _xml(twiml.hang_up())
+        self._pending.discard(call_sid)  # its token may have been used before the transfer
+        return await self._incoming(form)
 
     async def _status(self, form: _Form) -> Response:
         """Call status. Events are separate requests and come in any order: only a later one counts."""
