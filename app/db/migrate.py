@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from app.db.errors import SchemaError
-from app.db.session import Database, sqlstate
+from app.db.session import Database, create_engine, describe
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
 LOCK_KEY = 0x7472756E6B  # of the advisory lock that one migration at a time holds
@@ -51,9 +51,10 @@ async def _move(database: Database, step: Callable[[Config, str], None], revisio
         config.attributes["connection"] = connection
         step(config, revision)
 
+    engine = create_engine(database.engine.url, statement_seconds=None)  # a migration takes what it takes
     try:
-        async with database.engine.begin() as connection:
-            await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+        async with engine.begin() as connection:
+            await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS * 1000:.0f}ms'"))
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
             await connection.run_sync(run)
     except CommandError as error:
@@ -63,7 +64,9 @@ async def _move(database: Database, step: Callable[[Config, str], None], revisio
         ) from error
     except DBAPIError as error:
         raise SchemaError(
-            f"a migration to {revision} failed ({type(error.orig).__name__} {sqlstate(error)}); nothing was "
+            f"a migration to {revision} failed ({' '.join(describe(error).values())}); nothing was "
             "changed. Stop what uses the database and try again"
         ) from error
+    finally:
+        await engine.dispose()
     _log.info("schema moved", revision=revision)

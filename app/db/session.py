@@ -26,7 +26,7 @@ _PARAMETERS = frozenset({"host", "port", "ssl"})
 _DATA_FAULTS = frozenset({"22", "23"})  # SQLSTATE classes: data exception, integrity constraint violation
 
 
-def normalise_url(url: str) -> URL:
+def normalise_url(url: str | URL) -> URL:
     """The URL as the asyncpg driver takes it.
 
     Accepts ``postgresql://``, ``postgres://`` and ``postgresql+asyncpg://``, and libpq's ``sslmode`` for
@@ -65,8 +65,10 @@ def _to_json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def create_engine(url: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
-    """An engine whose errors never show parameters, and which never waits without end."""
+def create_engine(
+    url: str | URL, *, pool_size: int = POOL_SIZE, statement_seconds: float | None = STATEMENT_SECONDS
+) -> AsyncEngine:
+    """An engine whose errors never show parameters. ``statement_seconds``: then a statement is given up."""
     return create_async_engine(
         normalise_url(url),
         pool_size=pool_size,
@@ -78,7 +80,7 @@ def create_engine(url: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
         json_deserializer=orjson.loads,
         connect_args={
             "timeout": CONNECT_SECONDS,
-            "command_timeout": STATEMENT_SECONDS,
+            "command_timeout": statement_seconds,
             "server_settings": {"application_name": "trunkline", "timezone": "UTC"},
         },
     )
@@ -100,7 +102,7 @@ class Database:
 
     @property
     def engine(self) -> AsyncEngine:
-        """For migrations; everything else uses ``transaction``."""
+        """For what is no transaction of the product's, such as migrations."""
         return self._engine
 
     async def start(self) -> None:

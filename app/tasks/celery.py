@@ -17,6 +17,11 @@ CLOSE_ABANDONED_SECONDS = 30.0
 POLL_SECONDS = 0.25  # of the broker of files
 
 
+def worker_settings() -> Settings:
+    """The settings of the worker's process, for Celery and for its tasks."""
+    return Settings()
+
+
 def configuration(settings: Settings) -> dict[str, Any]:
     """Celery's settings from ours. Makes the folders that a broker of files needs."""
     url = settings.broker_url.get_secret_value()
@@ -55,4 +60,4 @@ def _file_broker(data_dir: Path) -> dict[str, Any]:
 
 
 celery = Celery("trunkline", include=["app.tasks.close_abandoned"])
-celery.add_defaults(lambda: configuration(Settings()))  # read when it is first needed, not on import
+celery.add_defaults(lambda: configuration(worker_settings()))  # when it is first needed, not on import

@@ -6,14 +6,14 @@ import asyncio
 
 from app.calls import service
 from app.db.start import open_database
-from app.tasks.celery import celery
+from app.tasks.celery import celery, worker_settings
 from config.settings import Settings
 
 
 @celery.task(name="close_abandoned")  # type: ignore[untyped-decorator]
 def close_abandoned() -> int:
     """Close them; returns how many. Raises ``DatabaseError``."""
-    return asyncio.run(_close(Settings()))
+    return asyncio.run(_close(worker_settings()))
 
 
 async def _close(settings: Settings) -> int:

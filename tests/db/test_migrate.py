@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
-from app.db import commands
+from app.db import commands, migrate
 from app.db.base import SCHEMA
 from app.db.errors import SchemaError
 from app.db.migrate import alembic_config, downgrade, upgrade
@@ -81,3 +81,14 @@ async def test_commands(empty_database_url: str, tmp_path: Path) -> None:
     assert await commands.current(empty_database_url, tmp_path) == SCHEMA
     assert (await commands.url(empty_database_url, tmp_path)).startswith("postgresql+asyncpg://postgres@/")
     assert await commands.downgrade(empty_database_url, tmp_path, "base") is None
+
+
+async def test_a_migration_waits_for_another_and_says_when_it_waited_too_long(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.1)
+    async with database.transaction() as session:
+        await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": migrate.LOCK_KEY})
+        with pytest.raises(SchemaError, match="LockNotAvailableError 55P03"):
+            await upgrade(database)
+    await upgrade(database)

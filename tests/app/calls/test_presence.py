@@ -105,7 +105,7 @@ async def test_a_running_process_beats_and_closes_what_others_left(
         )
     task = asyncio.create_task(other.run())
     async with asyncio.timeout(5):
-        while await endings(database) != [("us", "server_error")]:  # noqa: ASYNC110 - rows tell nobody
+        while await endings(database) != [("us", "server_error")]:
             await asyncio.sleep(0.02)
     task.cancel()
     with suppress(asyncio.CancelledError):

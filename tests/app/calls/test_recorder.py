@@ -75,7 +75,7 @@ async def test_events_of_many_calls_share_a_transaction(database: Database, stor
 async def test_events_are_stored_soon_without_flush(database: Database, recorder: Recorder) -> None:
     recorder.record(started())
     async with asyncio.timeout(2):
-        while not await count(database, "calls"):  # noqa: ASYNC110 - rows tell nobody
+        while not await count(database, "calls"):
             await asyncio.sleep(0.05)
 
 

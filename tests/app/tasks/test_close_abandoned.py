@@ -42,7 +42,7 @@ async def test_a_worker_closes_them(
     try:
         async with asyncio.timeout(30), database.transaction() as session:
             query = text("SELECT outcome FROM calls")
-            while await session.scalar(query) is None:  # noqa: ASYNC110 - rows tell nobody
+            while await session.scalar(query) is None:
                 await asyncio.sleep(0.1)
             assert await session.scalar(query) == "us"
     finally:
