@@ -24,7 +24,7 @@ IGNORED = Counter("trunkline_twilio_messages_ignored", "Socket messages that wer
 CLOSED = Counter("trunkline_twilio_sockets_closed", "Sockets that we closed", ["reason"])
 
 _CLOSE_SECONDS = 1.0
-_ORDERLY = {1000, 1001, 1005}  # close codes seen when a call simply ends
+_ORDERLY = {1000, 1001}  # how a socket closes without "stop" when a call simply ends; a break shows as 1005
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,13 @@ class MessageRate:
 
     def exceeded(self, clock: Callable[[], float]) -> bool:
         """Count one message."""
+        if self._count == 0:
+            self._since = clock()
         self._count += 1
-        if self._count < self._limit:
+        if self._count <= self._limit:
             return False
         self._count = 0
-        now = clock()
-        too_fast = now - self._since < 1.0
-        self._since = now
-        return too_fast
+        return clock() - self._since < 1.0
 
 
 class TwilioLeg:

@@ -75,7 +75,7 @@ class MediaStream:
             return self._start(data)
         if event == "connected":
             return Ignored("connected")
-        if event not in {"mark", "dtmf", "stop"}:
+        if not isinstance(event, str) or event not in {"mark", "dtmf", "stop"}:
             return Ignored("unknown_event")
         wrong = self._not_of_this_stream(data)
         if wrong:
