@@ -257,7 +257,7 @@ def _open_path(path: Path) -> None:
     for parent in path.resolve().parents:
         mode = parent.stat().st_mode
         if not mode & stat.S_IXOTH:
-            _log.warning("letting the database's account pass through a directory", directory=str(parent))
+            _log.info("letting the database's account pass through a directory", directory=str(parent))
             parent.chmod(mode | stat.S_IXOTH)
 
 
