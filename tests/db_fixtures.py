@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -31,10 +34,32 @@ def with_database(server_url: str, name: str) -> str:
     return normalise_url(server_url).set(database=name).render_as_string(hide_password=False)
 
 
+@contextmanager
+def temporary_data_dir() -> Iterator[Path]:
+    """A data directory for an embedded server.
+
+    Not pytest's ``tmp_path``: every pytest that starts closes the folder above it to all but its user, and
+    where tests run as root the server runs as somebody else.
+    """
+    with tempfile.TemporaryDirectory(prefix="trunkline-test-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A new data directory for an embedded server, for one test."""
+    with temporary_data_dir() as folder:
+        yield folder
+
+
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """URL of a running server with an empty database."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("database"))
+    with temporary_data_dir() as folder:
+        yield from _serve(EmbeddedPostgres(folder))
+
+
+def _serve(server: EmbeddedPostgres) -> Iterator[str]:
     url = asyncio.run(server.start())
     for statement in ("ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"):  # the data need not last
         asyncio.run(execute(url, statement))

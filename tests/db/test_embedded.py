@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -18,6 +18,7 @@ from app.db.embedded import EmbeddedPostgres
 from app.db.errors import DatabaseUnavailable
 from app.db.session import normalise_url
 from app.db.start import open_database, schema_version
+from tests.db_fixtures import temporary_data_dir
 
 HOLDER = """
 import asyncio, sys, pathlib
@@ -64,105 +65,105 @@ def postmaster(data_dir: Path) -> int | None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made() -> Iterator[Path]:
     """A data directory whose database was made before."""
-    data_dir = tmp_path_factory.mktemp("made")
 
-    async def make() -> None:
-        async with open_database("", data_dir):
+    async def make(folder: Path) -> None:
+        async with open_database("", folder):
             pass
 
-    asyncio.run(make())
-    return data_dir
+    with temporary_data_dir() as folder:
+        asyncio.run(make(folder))
+        yield folder
 
 
 @pytest.fixture
-async def data_dir(made: Path) -> AsyncIterator[Path]:
+async def used_dir(made: Path) -> AsyncIterator[Path]:
     yield made
     assert postmaster(made) is None
 
 
-async def test_a_later_start_finds_everything_in_place(data_dir: Path) -> None:
+async def test_a_later_start_finds_everything_in_place(used_dir: Path) -> None:
     loop = asyncio.get_running_loop()
     begun = loop.time()
     with capture_logs() as logs:
-        async with open_database("", data_dir) as database:
+        async with open_database("", used_dir) as database:
             took = loop.time() - begun
             assert await schema_version(database)
     assert logs == []  # neither the database nor the schema was made again
     assert took < 2.0  # 0.15 s on an idle machine
 
 
-async def test_the_last_to_leave_stops_the_server(data_dir: Path) -> None:
-    first, second = EmbeddedPostgres(data_dir), EmbeddedPostgres(data_dir)
+async def test_the_last_to_leave_stops_the_server(used_dir: Path) -> None:
+    first, second = EmbeddedPostgres(used_dir), EmbeddedPostgres(used_dir)
     url, same = await asyncio.gather(first.start(), second.start())
     assert url == same
-    running = postmaster(data_dir)
+    running = postmaster(used_dir)
     await first.stop()
-    assert postmaster(data_dir) == running
+    assert postmaster(used_dir) == running
     assert await ask(url)
     await second.stop()
-    assert postmaster(data_dir) is None
+    assert postmaster(used_dir) is None
     await second.stop()  # nothing happens
 
 
-async def test_processes_share_the_server(data_dir: Path) -> None:
-    other = hold(data_dir)
-    ours = EmbeddedPostgres(data_dir)
+async def test_processes_share_the_server(used_dir: Path) -> None:
+    other = hold(used_dir)
+    ours = EmbeddedPostgres(used_dir)
     url = await ours.start()
     other.communicate()
     assert await ask(url)
     await ours.stop()
 
 
-async def test_a_killed_process_leaves_a_server_that_is_joined_and_stopped(data_dir: Path) -> None:
-    other = hold(data_dir)
-    running = postmaster(data_dir)
+async def test_a_killed_process_leaves_a_server_that_is_joined_and_stopped(used_dir: Path) -> None:
+    other = hold(used_dir)
+    running = postmaster(used_dir)
     other.kill()
     other.communicate()
     assert running
-    ours = EmbeddedPostgres(data_dir)
+    ours = EmbeddedPostgres(used_dir)
     url = await ours.start()
-    assert postmaster(data_dir) == running
+    assert postmaster(used_dir) == running
     assert await ask(url)
     await ours.stop()
 
 
-async def test_a_killed_server_comes_up_again(data_dir: Path) -> None:
-    server = EmbeddedPostgres(data_dir)
+async def test_a_killed_server_comes_up_again(used_dir: Path) -> None:
+    server = EmbeddedPostgres(used_dir)
     await server.start()
-    killed = postmaster(data_dir)
+    killed = postmaster(used_dir)
     assert killed
     os.kill(killed, signal.SIGKILL)
     await asyncio.sleep(0.3)  # its processes see it and end
     await server.stop()
     url = await server.start()
     assert await ask(url)
-    assert postmaster(data_dir) != killed
+    assert postmaster(used_dir) != killed
     await server.stop()
 
 
-async def test_a_pid_that_another_program_has_now_is_no_hindrance(data_dir: Path) -> None:
+async def test_a_pid_that_another_program_has_now_is_no_hindrance(used_dir: Path) -> None:
     for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
-        (data_dir / "postgres" / name).write_text(
-            f"{os.getpid()}\n{data_dir / 'postgres'}\n1700000000\n5432\n"
+        (used_dir / "postgres" / name).write_text(
+            f"{os.getpid()}\n{used_dir / 'postgres'}\n1700000000\n5432\n"
         )
+    server = EmbeddedPostgres(used_dir)
+    assert await ask(await server.start())
+    await server.stop()
+
+
+async def test_a_first_start_that_was_killed_is_begun_again(data_dir: Path) -> None:
+    (data_dir / "postgres.new").mkdir()
+    (data_dir / "postgres.new" / "PG_VERSION").write_text("18\n")
     server = EmbeddedPostgres(data_dir)
     assert await ask(await server.start())
     await server.stop()
+    assert not (data_dir / "postgres.new").exists()
 
 
-async def test_a_first_start_that_was_killed_is_begun_again(tmp_path: Path) -> None:
-    (tmp_path / "postgres.new").mkdir()
-    (tmp_path / "postgres.new" / "PG_VERSION").write_text("18\n")
-    server = EmbeddedPostgres(tmp_path)
-    assert await ask(await server.start())
-    await server.stop()
-    assert not (tmp_path / "postgres.new").exists()
-
-
-async def test_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
-    server = EmbeddedPostgres(tmp_path / ("long" * 30))
+async def test_a_path_too_long_for_a_socket(data_dir: Path) -> None:
+    server = EmbeddedPostgres(data_dir / ("long" * 30))
     url = await server.start()
     assert await ask(url)
     folder = str(normalise_url(url).query["host"])
@@ -171,23 +172,23 @@ async def test_a_path_too_long_for_a_socket(tmp_path: Path) -> None:
     os.rmdir(folder)  # noqa: PTH106
 
 
-async def test_a_database_of_another_version_is_named(tmp_path: Path) -> None:
-    (tmp_path / "postgres").mkdir()
-    (tmp_path / "postgres" / "PG_VERSION").write_text("16\n")
+async def test_a_database_of_another_version_is_named(data_dir: Path) -> None:
+    (data_dir / "postgres").mkdir()
+    (data_dir / "postgres" / "PG_VERSION").write_text("16\n")
     with pytest.raises(DatabaseUnavailable, match="made by PostgreSQL 16, and this is 18; dump it"):
-        await EmbeddedPostgres(tmp_path).start()
+        await EmbeddedPostgres(data_dir).start()
 
 
-async def test_a_data_directory_that_cannot_be_made(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
+async def test_a_data_directory_that_cannot_be_made(data_dir: Path) -> None:
+    (data_dir / "file").touch()
     with pytest.raises(DatabaseUnavailable, match="TRUNKLINE_DATA_DIR"):
-        await EmbeddedPostgres(tmp_path / "file" / "data").start()
+        await EmbeddedPostgres(data_dir / "file" / "data").start()
 
 
-async def test_a_server_that_cannot_start_says_where_to_look(tmp_path: Path) -> None:
-    server = EmbeddedPostgres(tmp_path)
+async def test_a_server_that_cannot_start_says_where_to_look(data_dir: Path) -> None:
+    server = EmbeddedPostgres(data_dir)
     await server.start()
     await server.stop()
-    (tmp_path / "postgres" / "postgresql.conf").write_text("no_such_setting = 1\n")
+    (data_dir / "postgres" / "postgresql.conf").write_text("no_such_setting = 1\n")
     with pytest.raises(DatabaseUnavailable, match=r"pg_ctl failed in .*server\.log"):
         await server.start()
