@@ -111,7 +111,9 @@ class EngineSettings(_Group):
 class Settings(BaseSettings):
     """All settings of a process."""
 
-    model_config = SettingsConfigDict(env_prefix="TRUNKLINE_", env_nested_delimiter="__", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TRUNKLINE_", env_nested_delimiter="__", extra="ignore", hide_input_in_errors=True
+    )
 
     profile: str = "embedded"
     public_url: str = ""

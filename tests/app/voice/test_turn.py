@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.voice.diagram import DOCUMENT, document
 from app.voice.profile import TurnTaking
 from app.voice.turn import MARK_GRACE, TABLE, Command, Input, State, TurnMachine, diagram
 
@@ -162,3 +163,7 @@ def test_the_diagram_shows_every_row() -> None:
 
 def test_every_command_is_reachable() -> None:
     assert set(itertools.chain.from_iterable(row[1] for row in TABLE.values())) == set(Command)
+
+
+def test_the_document_is_drawn_from_the_table() -> None:
+    assert DOCUMENT.read_text(encoding="utf-8") == document(), "run: python -m app.voice.diagram"

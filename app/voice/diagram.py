@@ -1,0 +1,23 @@
+"""Writes docs/turn-taking.md from the turn table: ``python -m app.voice.diagram``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.voice.turn import diagram
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "turn-taking.md"
+
+
+def document() -> str:
+    """The whole document."""
+    return (
+        "# Who has the floor\n\n"
+        "Drawn from the table in `app/voice/turn.py` by `python -m app.voice.diagram`. An edge reads: input / commands.\n"
+        "Every state but `closed` has a deadline; its passing is the input `timer`.\n\n"
+        f"```mermaid\n{diagram()}\n```\n"
+    )
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(), encoding="utf-8")
