@@ -127,7 +127,7 @@ async def _watch(process: psutil.Process, end: float, results: Measurements, tal
             )
         )
         before = now
-        print(_row(samples[-1]), file=sys.stderr, flush=True)
+        print("  ".join(_row(samples[-1])), file=sys.stderr, flush=True)
     return samples
 
 
