@@ -65,11 +65,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             twilio = TwilioCarrier(_twilio_settings(settings, busy), desk)
             async with asyncio.TaskGroup() as tasks:
                 keepers = [tasks.create_task(recorder.run()), tasks.create_task(presence.run())]
-                yield Services(settings, database, engines, live, desk, twilio)
-                await recorder.flush(_FLUSH_SECONDS)
-                await presence.stop()
-                for keeper in keepers:
-                    keeper.cancel()
+                try:
+                    yield Services(settings, database, engines, live, desk, twilio)
+                finally:
+                    await recorder.flush(_FLUSH_SECONDS)
+                    await presence.stop()
+                    for keeper in keepers:
+                        keeper.cancel()
     finally:
         starting.cancel()
         for engine in _all(engines):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, CreatedAt, Timestamp
@@ -32,7 +32,8 @@ class Call(Base):
 
     __tablename__ = "calls"
     __table_args__ = (
-        UniqueConstraint("carrier", "carrier_call_id"),
+        # not unique: the carrier may connect the same call to an agent again, after a transfer
+        Index(None, "carrier_call_id"),
         # newest first with a cursor, each also narrowed to an agent or an outcome
         Index(None, "started_at", "id"),
         Index(None, "agent", "started_at", "id"),

@@ -16,12 +16,12 @@ from telephony.simulator.report import table
 
 
 def latency(
-    hours: Annotated[float | None, typer.Option(min=0.01, help="Only the last so many hours.")] = None,
+    hours: Annotated[float, typer.Option(min=0.01, help="The last so many hours.")] = 24.0,
     agent: Annotated[str | None, typer.Option(help="Only this agent's turns.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print p50, p90 and p99 of each stage of the stored turns, in milliseconds."""
-    since = datetime.now(UTC) - timedelta(hours=hours) if hours else None
+    since = datetime.now(UTC) - timedelta(hours=hours)
 
     async def work() -> LatencyReport:
         settings = read_settings()

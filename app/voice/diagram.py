@@ -13,7 +13,8 @@ def document() -> str:
     """The whole document."""
     return (
         "# Who has the floor\n\n"
-        "Drawn from the table in `app/voice/turn.py` by `python -m app.voice.diagram`. An edge reads: input / commands.\n"
+        "Drawn from the table in `app/voice/turn.py` by `python -m app.voice.diagram`.\n"
+        "An edge reads: input / commands. "
         "Every state but `closed` has a deadline; its passing is the input `timer`.\n\n"
         f"```mermaid\n{diagram()}\n```\n"
     )

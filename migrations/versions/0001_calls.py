@@ -75,9 +75,9 @@ def upgrade() -> None:
         sa.Column("outcome", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["instance_id"], ["instances.id"], name="fk_calls_instance_id_instances"),
         sa.PrimaryKeyConstraint("id", name="pk_calls"),
-        sa.UniqueConstraint("carrier", "carrier_call_id", name="uq_calls_carrier_carrier_call_id"),
     )
     op.create_index("ix_calls_agent_started_at_id", "calls", ["agent", "started_at", "id"])
+    op.create_index("ix_calls_carrier_call_id", "calls", ["carrier_call_id"])
     op.create_index("ix_calls_open", "calls", ["instance_id"], postgresql_where=sa.text("ended_at IS NULL"))
     op.create_index("ix_calls_outcome_started_at_id", "calls", ["outcome", "started_at", "id"])
     op.create_index("ix_calls_started_at_id", "calls", ["started_at", "id"])

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from app.engines.stt.ngram import END, START, BigramCounts
+from app.engines.stt.ngram import END, START, NgramCounts
 
 DIGIT_WORDS = ("zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 DOUBLE = "double"
@@ -49,8 +49,8 @@ class Domain:
 
 
 def build_domain(phrases: Iterable[str], known: Pronunciations) -> Domain:
-    """The bigram model of the phrases and of digits anywhere."""
-    counts = BigramCounts()
+    """The trigram model of the phrases and of digits anywhere."""
+    counts = NgramCounts()
     missing: set[str] = set()
     for phrase in dict.fromkeys((*phrases, *_ALWAYS)):
         words = phrase_words(phrase)
@@ -63,7 +63,7 @@ def build_domain(phrases: Iterable[str], known: Pronunciations) -> Domain:
     return Domain(counts.arpa(), _dictionary(words_used, known), tuple(sorted(missing)))
 
 
-def _add_digits(counts: BigramCounts) -> None:
+def _add_digits(counts: NgramCounts) -> None:
     """Any digit may follow any digit, a phrase's likely last word, or nothing."""
     before = [*DIGIT_WORDS, DOUBLE]
     each = _DIGITS_WEIGHT / len(before)

@@ -2,8 +2,8 @@
 
 A small language model finds its own words in any speech. What gives it away are words that hardly won over
 others at their place (posterior) and words that no phrase has in this order (not a known pair). Measured on
-80 phrases of the domain by four synthetic voices and 55 other utterances, 15 of them recorded: at
-``LEAST_CONFIDENCE`` 95 % of the former are believed and 94 % of the latter are not.
+90 phrases of the domain by four synthetic voices and 56 other utterances, 15 of them recorded: at
+``LEAST_CONFIDENCE`` 97 % of the former are believed and 96 % of the latter are not.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from app.engines.digits import count_digits, digit_runs, figures, spaced
 UNCLEAR = "[unclear]"
 """The transcript of speech whose words are not to be believed."""
 
-LEAST_CONFIDENCE = 0.43
-_UNKNOWN_PAIR = 0.3  # what a word counts that follows another as in no phrase
+LEAST_CONFIDENCE = 0.36
 _NOISE_FRAMES = 40  # 0.4 s: shorter sounds that are not believed are noise, not speech
 _MOSTLY_DIGITS = 0.35  # of the words heard
 _SOME_DIGITS = 0.15
@@ -58,11 +57,8 @@ class Heard:
 
     @property
     def confidence(self) -> float:
-        """0 to 1: posterior of a frame, less where words follow each other as in no phrase."""
-        weighted = sum(
-            word.frames * word.posterior * (1.0 if word.known_pair else _UNKNOWN_PAIR) for word in self.words
-        )
-        return weighted / max(1, self.frames)
+        """0 to 1: mean posterior of a word, where one that follows another as in no phrase counts nothing."""
+        return sum(word.posterior for word in self.words if word.known_pair) / max(1, len(self.words))
 
     @property
     def fit(self) -> float:

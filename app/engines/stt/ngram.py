@@ -1,71 +1,102 @@
-"""Bigram language models in ARPA format, made from the phrases that callers are expected to say. Pure.
+"""Trigram language models in ARPA format, made from the phrases that callers are expected to say. Pure.
 
 The format: Doug Paul's ARPA MIT-LL n-gram text format, as read by SphinxBase (``ngrams_init``). Probabilities
-are base-10 logarithms. Smoothing is absolute discounting with back-off to unigrams.
+are base-10 logarithms. Smoothing is absolute discounting with back-off to the shorter history.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from math import log10
+from typing import TypeAlias
 
 START, END = "<s>", "</s>"
-_DISCOUNT = 0.5  # of every pair's count, left to pairs that were not seen
+_DISCOUNT = 0.5  # of every count, left to what was not seen
 _NEVER = -99.0
+_TINY = 1e-9
+
+_Counts: TypeAlias = "defaultdict[tuple[str, ...], defaultdict[str, float]]"
 
 
-class BigramCounts:
-    """How often words follow each other."""
+class NgramCounts:
+    """How often words follow the one or two before them."""
 
     def __init__(self) -> None:
-        self._pairs: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+        self._followers: _Counts = defaultdict(lambda: defaultdict(float))
 
     def add(self, words: Sequence[str], weight: float = 1.0) -> None:
         """Count a whole sentence."""
-        self.add_pairs(zip((START, *words), (*words, END), strict=True), weight)
+        sentence = (START, *words, END)
+        self.add_pairs(pairwise(sentence), weight)
+        for first, second, third in zip(sentence, sentence[1:], sentence[2:], strict=False):
+            self._followers[first, second][third] += weight
 
     def add_pairs(self, pairs: Iterable[tuple[str, str]], weight: float) -> None:
         """Count single pairs, where whole sentences would be too many."""
         for first, second in pairs:
-            self._pairs[first][second] += weight
+            self._followers[first,][second] += weight
 
     def words(self) -> set[str]:
         """All words counted, without the sentence's ends."""
-        followers = {word for counts in self._pairs.values() for word in counts}
-        return (followers | set(self._pairs)) - {START, END}
+        heard = {word for counts in self._followers.values() for word in counts}
+        return (heard | {word for history in self._followers for word in history}) - {START, END}
 
     def arpa(self) -> str:
         """The model as text. Needs at least one sentence."""
-        unigrams = self._unigrams()
-        one = [f"{_NEVER:.4f} {START} {self._backoff(START, unigrams):.4f}"]
-        one += [f"{log10(p):.4f} {word} {self._backoff(word, unigrams):.4f}" for word, p in unigrams.items()]
+        model = _Model(self._followers)
+        one = [f"{_NEVER:.4f} {START} {model.backoff((START,)):.4f}"]
+        one += [f"{log10(p):.4f} {word} {model.backoff((word,)):.4f}" for word, p in model.unigrams.items()]
         two = [
-            f"{log10(self._seen(first, second)):.4f} {first} {second}"
-            for first, counts in self._pairs.items()
-            for second in counts
+            f"{log10(p):.4f} {first} {second} {model.backoff((first, second)):.4f}"
+            for (first, second), p in model.seen(1)
         ]
-        head = ["\\data\\", f"ngram 1={len(one)}", f"ngram 2={len(two)}"]
-        return "\n".join([*head, "", "\\1-grams:", *one, "", "\\2-grams:", *two, "", "\\end\\", ""])
+        three = [f"{log10(p):.4f} {' '.join(words)}" for words, p in model.seen(2)]
+        sections = (("\\1-grams:", one), ("\\2-grams:", two), ("\\3-grams:", three))
+        lines = ["\\data\\", *(f"ngram {n}={len(part)}" for n, (_, part) in enumerate(sections, 1))]
+        for title, part in sections:
+            lines += ["", title, *part]
+        return "\n".join([*lines, "", "\\end\\", ""])
 
-    def _unigrams(self) -> dict[str, float]:
+
+class _Model:
+    """Probabilities from counts."""
+
+    def __init__(self, followers: Mapping[tuple[str, ...], Mapping[str, float]]) -> None:
+        self._followers = followers
         totals: defaultdict[str, float] = defaultdict(float)
-        for counts in self._pairs.values():
-            for second, count in counts.items():
-                totals[second] += count
+        for history, counts in followers.items():
+            if len(history) == 1:
+                for word, count in counts.items():
+                    totals[word] += count
         whole = sum(totals.values())
-        return {word: count / whole for word, count in totals.items()}
+        self.unigrams = {word: count / whole for word, count in totals.items()}
 
-    def _seen(self, first: str, second: str) -> float:
-        counts = self._pairs[first]
-        discount = min(_DISCOUNT, min(counts.values()) / 2)
-        return (counts[second] - discount) / sum(counts.values())
+    def seen(self, history_words: int) -> Iterable[tuple[tuple[str, ...], float]]:
+        """Every sequence counted after a history of so many words, with its probability."""
+        for history, counts in self._followers.items():
+            if len(history) == history_words:
+                for word in counts:
+                    yield (*history, word), self._discounted(history, word)
 
-    def _backoff(self, first: str, unigrams: Mapping[str, float]) -> float:
-        """log10 of the weight that makes all that may follow ``first`` sum to one."""
-        counts = self._pairs.get(first)
+    def backoff(self, history: tuple[str, ...]) -> float:
+        """log10 of the weight that makes all that may follow ``history`` sum to one."""
+        counts = self._followers.get(history)
         if not counts:
             return 0.0
-        left = 1.0 - sum(self._seen(first, second) for second in counts)
-        unseen = 1.0 - sum(unigrams[second] for second in counts)
-        return log10(left / unseen) if unseen > 1e-9 and left > 1e-9 else _NEVER
+        left = 1.0 - sum(self._discounted(history, word) for word in counts)
+        unseen = 1.0 - sum(self._probability(history[1:], word) for word in counts)
+        return log10(left / unseen) if unseen > _TINY and left > _TINY else _NEVER
+
+    def _discounted(self, history: tuple[str, ...], word: str) -> float:
+        counts = self._followers[history]
+        discount = min(_DISCOUNT, min(counts.values()) / 2)
+        return (counts[word] - discount) / sum(counts.values())
+
+    def _probability(self, history: tuple[str, ...], word: str) -> float:
+        if not history:
+            return self.unigrams[word]
+        if word in self._followers.get(history, ()):
+            return self._discounted(history, word)
+        return float(10 ** self.backoff(history)) * self._probability(history[1:], word)
