@@ -15,7 +15,7 @@ from app.engines.digits import count_digits, digit_runs, figures, spaced
 UNCLEAR = "[unclear]"
 """The transcript of speech whose words are not to be believed."""
 
-LEAST_CONFIDENCE = 0.36
+LEAST_CONFIDENCE = 0.4
 _NOISE_FRAMES = 40  # 0.4 s: shorter sounds that are not believed are noise, not speech
 _MOSTLY_DIGITS = 0.35  # of the words heard
 _SOME_DIGITS = 0.15
