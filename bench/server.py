@@ -81,7 +81,23 @@ class PrivateServer:
     def __enter__(self) -> Self:
         self._folder = Path(tempfile.mkdtemp(prefix="trunkline-bench-"))
         self.port = _free_port()
-        with self._log.open("wb") as log:
+        self._start()
+        return self
+
+    def restart(self) -> None:
+        """Start it again on the same data and port, after it has ended."""
+        if self._process is not None:
+            self._process.wait(STOP_SECONDS)
+        self._start()
+
+    def wait(self, seconds: float) -> int:
+        """Its exit status, once it has ended. Raises ``subprocess.TimeoutExpired``."""
+        if self._process is None:
+            raise ServerFailed("the server is not running")
+        return self._process.wait(seconds)
+
+    def _start(self) -> None:
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command,
                 env=_without_ours(os.environ) | self._environment() | self.environment,
@@ -97,12 +113,15 @@ class PrivateServer:
             raise
         if self.cores is not None:
             self._place_database(self.cores[1])
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+
+    def log(self) -> str:
+        """What it has written to standard output and error."""
+        return self._log.read_text(errors="replace")
 
     def usage(self) -> Usage:
         """The server process alone, without its database."""
