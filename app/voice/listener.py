@@ -141,6 +141,8 @@ class Listener:
 
     def _on_transcript(self, transcript: Transcript) -> None:
         if not transcript.final:
+            if self._ignored and not self._in_segment:
+                return  # of words that were taken or discarded
             self._interim = transcript.text
             if transcript.text:
                 self._report(Input.WORDS, None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
@@ -17,16 +16,16 @@ import structlog
 from app.engines.build import Engines
 from app.engines.ports import RecognitionHints, VoiceSpec
 from app.metrics import WATCHDOG_FIRINGS
-from app.voice.events import CallEnded, CallNoted, CallStarted, Outcome, TurnCompleted
 from app.voice.latency import Timeline
 from app.voice.listener import Listener
+from app.voice.log import CallLog
 from app.voice.playout import Playout
 from app.voice.ports import AfterReply, CallRecorder
 from app.voice.profile import AgentProfile
 from app.voice.reply import Reply, Speaker
 from app.voice.tools import tools_of
 from app.voice.transcript import Transcript, Turn
-from app.voice.turn import Command, Input, TurnMachine
+from app.voice.turn import Command, Input, State, TurnMachine
 from telephony.errors import HangupCause
 from telephony.events import AudioReceived, DtmfReceived, HungUp, LegEvent, MachineDetected, MarkPlayed
 from telephony.ports import CallLeg
@@ -35,15 +34,6 @@ log = structlog.get_logger(__name__)
 
 _CLOSE_SECONDS = 2.0
 _MAX_APOLOGIES = 2
-_OUTCOMES = {
-    HangupCause.AGENT: Outcome.SUCCESS,
-    HangupCause.TRANSFERRED: Outcome.SUCCESS,
-    HangupCause.CALLER: Outcome.CALLER,
-    HangupCause.CARRIER_ERROR: Outcome.CARRIER,
-    HangupCause.CARRIER_STALLED: Outcome.CARRIER,
-    HangupCause.SERVER_ERROR: Outcome.US,
-    HangupCause.SERVER_SHUTDOWN: Outcome.US,
-}
 
 
 def hints_of(profile: AgentProfile) -> RecognitionHints:
@@ -65,11 +55,10 @@ class CallSession:
         recorder: CallRecorder,
         lead_seconds: float,
     ) -> None:
-        self._call_id = call_id
         self._profile = profile
         self._profile_version = profile_version
         self._leg = leg
-        self._recorder = recorder
+        self._log = CallLog(call_id, recorder)
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.time
         self._turn = TurnMachine(profile.turns)
@@ -98,7 +87,7 @@ class CallSession:
     async def run(self) -> HangupCause:
         """Hold the conversation until the leg is over; returns why it ended. All of it is recorded then."""
         started = self._clock()
-        self._record_start()
+        self._log.started(self._leg.info, self._profile.name, self._profile_version)
         longest = self._loop.call_later(self._profile.turns.max_call_seconds, self._max_duration)
         try:
             async with asyncio.TaskGroup() as self._tasks:
@@ -113,21 +102,15 @@ class CallSession:
             if self._timer is not None:
                 self._timer.cancel()
             cause = self._ended or HangupCause.SERVER_ERROR
-            self._recorder.record(
-                CallEnded(
-                    self._call_id,
-                    datetime.now(UTC),
-                    cause,
-                    _OUTCOMES.get(cause, Outcome.UNKNOWN),
-                    self._clock() - started,
-                )
-            )
+            self._log.ended(cause, self._clock() - started)
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._listener.close()
         return cause
 
     def end(self, farewell: str, cause: HangupCause) -> None:
-        """Say the last words (none: hang up at once), then hang up."""
+        """Say the last words (none: hang up at once), then hang up. An end that has begun stays."""
+        if self._turn.state in {State.CLOSING, State.CLOSED}:
+            return
         self._farewell, self._cause = farewell, cause
         self._input(Input.FAREWELL)
 
@@ -144,9 +127,9 @@ class CallSession:
             case MarkPlayed(name):
                 self._on_mark(name)
             case DtmfReceived(digit):
-                self._note("dtmf", {"digit": digit})
+                self._log.note("dtmf", {"digit": digit})
             case MachineDetected():
-                self._note("machine_detected", {})
+                self._log.note("machine_detected", {})
                 self.end(self._profile.says.voicemail, HangupCause.AGENT)
             case HungUp(cause):
                 self._ended = cause
@@ -170,11 +153,11 @@ class CallSession:
             self._input(Input.PLAYOUT_DONE)
             return
         if reply.after is AfterReply.TRANSFER:
-            self._note("transfer_requested", {})
+            self._log.note("transfer_requested", {})
         self._input(Input.CALL_OVER)
 
     def _max_duration(self) -> None:
-        self._note("max_duration", {"seconds": self._profile.turns.max_call_seconds})
+        self._log.note("max_duration", {"seconds": self._profile.turns.max_call_seconds})
         self.end(self._profile.says.max_duration, HangupCause.MAX_DURATION)
 
     def _input(self, event: Input, at: float | None = None) -> None:
@@ -237,7 +220,7 @@ class CallSession:
             Command.APOLOGISE: self._apologise,
             Command.SAY_FAREWELL: self._say_farewell,
             Command.HANG_UP: lambda: self._leg.hang_up(self._cause),
-            Command.NOTE_BARGE_IN: lambda: self._note("barge_in", {}),
+            Command.NOTE_BARGE_IN: lambda: self._log.note("barge_in", {}),
             Command.NOTE_WATCHDOG: self._note_watchdog,
             Command.STOP: self._cancel_reply,
         }
@@ -298,7 +281,7 @@ class CallSession:
         self._transcript.withdraw(reply.turn)
 
     def _discard_words(self) -> None:
-        self._note("backchannel", {})
+        self._log.note("backchannel", {})
         self._listener.discard_words()
 
     def _reprompt(self) -> None:
@@ -306,7 +289,7 @@ class CallSession:
         if self._reprompts >= self._profile.turns.no_input_reprompts or not sentences:
             self.end(self._profile.says.no_input_goodbye, HangupCause.NO_INPUT)
             return
-        self._note("no_input", {"count": self._reprompts + 1})
+        self._log.note("no_input", {"count": self._reprompts + 1})
         sentence = sentences[min(self._reprompts, len(sentences) - 1)]
         self._reprompts += 1
         self._prompt(sentence)
@@ -337,64 +320,18 @@ class CallSession:
         turn.heard_chars = reply.playout.heard_chars(self._clock())
         turn.interrupted = interrupted
         began, self._caller_began = self._caller_began, None
-        spoken = bool(turn.caller_text)
-        self._recorder.record(
-            TurnCompleted(
-                self._call_id,
-                datetime.now(UTC),
-                turn.index,
-                turn.caller_text,
-                began if spoken else None,
-                self._listener.ended if spoken else None,
-                turn.reply_text,
-                turn.heard_text,
-                interrupted,
-                reply.timeline.stages(),
-            )
-        )
+        self._log.turn(turn, began, self._listener.ended, reply.timeline.stages())
 
     def _record_unanswered(self) -> None:
         """The call ended while the caller spoke, or before the reply began: keep the words."""
         began, text = self._listener.began, self._listener.take_words()
         if text:
-            turn = self._transcript.open_turn(text)
-            self._recorder.record(
-                TurnCompleted(
-                    self._call_id,
-                    datetime.now(UTC),
-                    turn.index,
-                    text,
-                    began,
-                    self._listener.ended,
-                    "",
-                    "",
-                    interrupted=False,
-                )
-            )
-
-    def _record_start(self) -> None:
-        info = self._leg.info
-        self._recorder.record(
-            CallStarted(
-                self._call_id,
-                datetime.now(UTC),
-                info.carrier,
-                info.carrier_call_id,
-                info.direction,
-                info.from_number,
-                info.to_number,
-                self._profile.name,
-                self._profile_version,
-            )
-        )
-
-    def _note(self, name: str, detail: dict[str, str | int | float | bool]) -> None:
-        self._recorder.record(CallNoted(self._call_id, datetime.now(UTC), name, detail))
+            self._log.turn(self._transcript.open_turn(text), began, self._listener.ended)
 
     def _note_watchdog(self) -> None:
         state = str(self._turn.state)
         WATCHDOG_FIRINGS.labels(state).inc()
-        self._note("watchdog", {"then": state})
+        self._log.note("watchdog", {"then": state})
 
     def _make_speaker(self, engines: Engines, lead_seconds: float) -> Speaker:
         profile = self._profile
@@ -410,5 +347,5 @@ class CallSession:
             clock=self._clock,
             report=self._input,
             expect=self._listener.expect,
-            note=self._note,
+            note=self._log.note,
         )

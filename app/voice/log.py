@@ -1,0 +1,76 @@
+"""One call's events, on their way to the recorder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from app.voice.events import CallEnded, CallNoted, CallStarted, Outcome, TurnCompleted, TurnLatency
+from app.voice.ports import CallRecorder
+from app.voice.transcript import Turn
+from telephony.errors import HangupCause
+from telephony.ports import LegInfo
+
+_OUTCOMES = {
+    HangupCause.AGENT: Outcome.SUCCESS,
+    HangupCause.TRANSFERRED: Outcome.SUCCESS,
+    HangupCause.CALLER: Outcome.CALLER,
+    HangupCause.CARRIER_ERROR: Outcome.CARRIER,
+    HangupCause.CARRIER_STALLED: Outcome.CARRIER,
+    HangupCause.SERVER_ERROR: Outcome.US,
+    HangupCause.SERVER_SHUTDOWN: Outcome.US,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CallLog:
+    """Gives each event its call and its time."""
+
+    call_id: UUID
+    recorder: CallRecorder
+
+    def started(self, info: LegInfo, agent: str, agent_version: int) -> None:
+        """The leg was answered."""
+        self.recorder.record(
+            CallStarted(
+                call_id=self.call_id,
+                at=datetime.now(UTC),
+                carrier=info.carrier,
+                carrier_call_id=info.carrier_call_id,
+                direction=info.direction,
+                from_number=info.from_number,
+                to_number=info.to_number,
+                agent=agent,
+                agent_version=agent_version,
+            )
+        )
+
+    def turn(
+        self, turn: Turn, began: float | None, ended: float | None, latency: TurnLatency | None = None
+    ) -> None:
+        """A turn is over. ``began``, ``ended``: where the caller spoke, in seconds of the media clock."""
+        spoken = bool(turn.caller_text)
+        self.recorder.record(
+            TurnCompleted(
+                call_id=self.call_id,
+                at=datetime.now(UTC),
+                index=turn.index,
+                caller_text=turn.caller_text,
+                caller_started=began if spoken else None,
+                caller_ended=ended if spoken else None,
+                reply_text=turn.reply_text,
+                heard_text=turn.heard_text,
+                interrupted=turn.interrupted,
+                latency=latency or TurnLatency(),
+            )
+        )
+
+    def note(self, name: str, detail: dict[str, str | int | float | bool]) -> None:
+        """Something worth a line in the call's record."""
+        self.recorder.record(CallNoted(self.call_id, datetime.now(UTC), name, detail))
+
+    def ended(self, cause: HangupCause, seconds: float) -> None:
+        """The leg is over, after so many seconds."""
+        outcome = _OUTCOMES.get(cause, Outcome.UNKNOWN)
+        self.recorder.record(CallEnded(self.call_id, datetime.now(UTC), cause, outcome, seconds))
