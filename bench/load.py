@@ -28,6 +28,7 @@ import uvloop
 from bench.server import PrivateServer, Usage, two_cores, usage_of
 from bench.talk import Habits, Measurements, talker, utterances
 from telephony.simulator.carrier import Carrier
+from telephony.simulator.conditions import LineConditions
 from telephony.simulator.heard import HeardCall
 from telephony.simulator.measure import Percentiles
 from telephony.simulator.report import milliseconds, table
@@ -97,6 +98,7 @@ async def run_round(target: Target, calls: int, seconds: float, habits: Habits) 
                 calls,
                 lambda index: talker(index, said, habits, results),
                 spread_seconds=ramp,
+                conditions=lambda _index: LineConditions(noise=habits.noise),
                 max_seconds=ramp + seconds + GRACE_SECONDS,
             )
         )
@@ -226,7 +228,7 @@ def _machine() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 1 when calls failed."""
     options = _parser().parse_args(arguments)
-    habits = Habits(barge_every=options.barge_every, together=options.together)
+    habits = Habits(barge_every=options.barge_every, together=options.together, noise=options.noise or None)
     numbers = [int(number) for number in options.calls.split(",")]
     with ExitStack() as stack:
         target = _target(options, stack, max(numbers))
@@ -273,6 +275,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=60.0, help="measured time of each round")
     parser.add_argument(
         "--barge-every", type=int, default=3, help="each caller barges in on every n-th turn; 0: never"
+    )
+    parser.add_argument(
+        "--noise", type=float, default=-55.0, help="line noise of a silent caller, dBFS; 0: digital silence"
     )
     parser.add_argument(
         "--together", action="store_true", help="all callers begin their turns at the same moment"

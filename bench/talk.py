@@ -24,7 +24,8 @@ class Habits:
 
     Every ``barge_every``-th turn barges in, ``barge_after`` after the reply began (0: never). A caller
     waits ``patience`` for a reply and listens for ``listen`` at most. ``together`` makes all callers of a
-    round begin their turns at the same time, ``cycle`` apart.
+    round begin their turns at the same time, ``cycle`` apart. ``noise`` is the level in dBFS of noise on
+    the line of a caller who does not speak; None: digital silence, which costs the server less.
     """
 
     barge_every: int = 3
@@ -33,6 +34,7 @@ class Habits:
     listen: float = 15.0
     together: bool = False
     cycle: float = 14.0
+    noise: float | None = -55.0
 
 
 @dataclass(slots=True)

@@ -38,7 +38,7 @@ _ENCODE = np.frombuffer(_encode_table(), dtype=np.uint8)
 
 def decode(payload: bytes) -> Samples:
     """mu-law bytes to samples, one sample a byte. Any length, empty included."""
-    return _DECODE[np.frombuffer(payload, dtype=np.uint8)]
+    return _DECODE.take(np.frombuffer(payload, dtype=np.uint8))
 
 
 def encode(samples: Samples) -> bytes:

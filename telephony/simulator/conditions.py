@@ -19,7 +19,8 @@ class LineConditions:
 
     ``to_agent`` and ``to_caller`` delay each direction, ``jitter`` is the most by which a caller frame
     is late (uniform; order is kept, as TCP keeps it), ``mark_delay`` is how late a mark's echo is,
-    ``lost_marks`` the share of marks never echoed (0 to 1), drawn from ``seed``.
+    ``lost_marks`` the share of marks never echoed (0 to 1), drawn from ``seed``. ``noise`` is the level in
+    dBFS of white noise on the caller's line while the caller is silent; None: digital silence.
     """
 
     to_agent: float = 0.0
@@ -27,12 +28,15 @@ class LineConditions:
     jitter: float = 0.0
     mark_delay: float = 0.0
     lost_marks: float = 0.0
+    noise: float | None = None
     stalls: tuple[Stall, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
         if min(self.to_agent, self.to_caller, self.jitter, self.mark_delay) < 0:
             raise ValueError("delays of a line cannot be negative")
+        if self.noise is not None and not -90.0 <= self.noise <= -20.0:
+            raise ValueError("noise of a line is between -90 and -20 dBFS")
         if not 0.0 <= self.lost_marks <= 1.0:
             raise ValueError("lost_marks is a share between 0 and 1")
 

@@ -74,6 +74,7 @@ class Phone:
         self._writer: wire.StreamWriter | None = None
         self._socket: Socket | None = None
         self._queue: deque[str] = deque()
+        self._idle = (wire.SILENT_FRAME,) if conditions.noise is None else wire.line_noise(conditions.noise)
         self._frame = 0  # index on the line of the next frame to send
         self._last_send = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -267,7 +268,7 @@ class Phone:
     def _tick(self) -> None:
         now = perf_counter()
         self._late = max(self._late, now - self._last_send)
-        payload = self._queue.popleft() if self._queue else wire.SILENT_FRAME
+        payload = self._queue.popleft() if self._queue else self._idle[self._frame % len(self._idle)]
         self._frame += 1
         if self._socket is not None and self._writer is not None:
             self._socket.send(self._writer.media(payload))

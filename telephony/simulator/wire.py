@@ -12,8 +12,10 @@ from __future__ import annotations
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
+import numpy as np
 import orjson
 
 from telephony.media import g711
@@ -125,6 +127,13 @@ def frame_payloads(samples: Samples) -> tuple[str, ...]:
         binascii.b2a_base64(encoded[i : i + FRAME_SAMPLES], newline=False).decode()
         for i in range(0, len(encoded), FRAME_SAMPLES)
     )
+
+
+@lru_cache
+def line_noise(level: float, frames: int = 50) -> tuple[str, ...]:
+    """White noise of a level in dBFS (RMS) as base64 mu-law frames of 20 ms, always the same."""
+    noise = np.random.default_rng(1).normal(0.0, 32768 * 10 ** (level / 20), frames * FRAME_SAMPLES)
+    return frame_payloads(noise.astype(np.int16))
 
 
 SILENT_FRAME = binascii.b2a_base64(bytes([g711.SILENCE]) * FRAME_SAMPLES, newline=False).decode()

@@ -70,6 +70,8 @@ class TwilioRest:
 
 def _carrier_error(action: str, error: Exception) -> CarrierError:
     status, code = getattr(error, "status", None), getattr(error, "code", None)
+    if status is None:  # a page that could not be fetched carries its answer as an argument only
+        status = next((part.status_code for part in error.args if hasattr(part, "status_code")), None)
     if status == 401:
         return CarrierError(
             f"Twilio refused to {action}: account sid or auth token is wrong (TRUNKLINE_TWILIO__ACCOUNT_SID, "

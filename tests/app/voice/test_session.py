@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
 
 from app.engines.build import Engines
@@ -390,3 +391,55 @@ def test_keys_are_recorded() -> None:
 
     _, recorder = call(caller)
     assert recorder.notes == ["dtmf"]
+
+
+def test_a_voice_that_makes_ten_minutes_at_once_is_held_back() -> None:
+    class Flood(TimedSynthesiser):
+        async def speak(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None]:
+            for _ in range(10):
+                yield SpeechChunk(np.full(60 * 8000, 3000, dtype=np.int16))
+
+    leads: list[float] = []
+
+    async def caller(leg: FakeLeg) -> None:
+        await leg.say(1.0)
+        await until(leg, leg.agent_talks)
+        for _ in range(300):
+            leads.append(leg.playout.lead(leg.now))
+            await leg.hear(0.02)
+        await leg.say(1.0)
+        await leg.hear(0.2)
+
+    leg, recorder = call(caller, voice=Flood(TIMED))
+    assert max(leads) <= 0.4
+    assert len(leg.clears) == 1
+    assert recorder.turns[0].interrupted
+
+
+def test_a_voice_that_breaks_off_is_apologised_for() -> None:
+    class Breaks(TimedSynthesiser):
+        async def speak(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None]:
+            async for chunk in super().speak(phrase, voice):
+                yield chunk
+                if phrase.startswith("Your"):
+                    raise EngineError("voice", "broke off")
+
+    async def caller(leg: FakeLeg) -> None:
+        await leg.say(1.0)
+        await hear_reply(leg)
+        await leg.hear(5.0)
+
+    _, recorder = call(caller, voice=Breaks(TIMED))
+    first, second = recorder.turns
+    assert first.interrupted
+    assert len(first.heard_text) < len(first.reply_text)
+    assert second.heard_text == profile().says.apology
+
+
+def test_sixty_seconds_of_silence_is_silence() -> None:
+    async def caller(leg: FakeLeg) -> None:
+        await leg.hear(60.0)
+
+    _, recorder = call(caller, profile(turns={"no_input_seconds": 10.0, "no_input_reprompts": 9}))
+    assert recorder.notes.count("no_input") >= 4
+    assert all(turn.caller_text == "" for turn in recorder.turns)

@@ -148,3 +148,10 @@ def test_any_bytes(data: bytes) -> None:
 def test_any_json(value: object) -> None:
     for event in ("media", "mark", "clear"):
         wire.read(json.dumps({"event": event, "streamSid": SID, event: value}).encode(), SID)
+
+
+def test_line_noise_has_its_level_and_is_never_digital_silence() -> None:
+    frames = wire.line_noise(-55.0)
+    samples = g711.decode(b"".join(base64.b64decode(frame) for frame in frames)).astype(float)
+    assert 20 * np.log10(np.sqrt((samples**2).mean()) / 32768) == pytest.approx(-55, abs=1.0)
+    assert all(frame != wire.SILENT_FRAME for frame in frames)
