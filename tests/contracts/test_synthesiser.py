@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+import numpy as np
+import pytest
+
+from app.engines.ports import SpeechChunk, Synthesiser, VoiceSpec
+from app.engines.tts.espeak import EspeakSynthesiser
+from app.engines.tts.timed import TimedSynthesiser
+from config.settings import TimedSettings
+from tests.contracts.probe import leaves_nothing, never_stalls
+from tests.fakes.synthesiser import FakeSynthesiser
+
+ENGINES: dict[str, Callable[[], Synthesiser]] = {
+    "espeak": EspeakSynthesiser,
+    "timed": lambda: TimedSynthesiser(TimedSettings()),
+    "fake": FakeSynthesiser,
+}
+PHRASE = "Your parcel number 1 2 3 4 5 is out for delivery, and it will be with you today."
+VOICE = VoiceSpec()
+SAME = 0.02  # espeak's durations vary by 0.2 % from one time to the next
+
+
+@pytest.fixture(params=ENGINES)
+def make(request: pytest.FixtureRequest) -> Callable[[], Synthesiser]:
+    return ENGINES[request.param]
+
+
+@pytest.fixture
+async def engine(make: Callable[[], Synthesiser]) -> AsyncIterator[Synthesiser]:
+    engine = make()
+    await engine.start()
+    yield engine
+    await engine.close()
+
+
+async def collect(engine: Synthesiser, phrase: str, voice: VoiceSpec = VOICE) -> list[SpeechChunk]:
+    return [chunk async for chunk in engine.speak(phrase, voice)]
+
+
+def samples_of(chunks: list[SpeechChunk]) -> int:
+    return sum(chunk.samples.size for chunk in chunks)
+
+
+async def test_speech_is_mono_pcm16_with_marks_where_words_begin(engine: Synthesiser) -> None:
+    chunks = await collect(engine, PHRASE)
+    begin, last = 0, -1
+    for chunk in chunks:
+        assert chunk.samples.dtype == np.int16
+        assert chunk.samples.ndim == 1
+        assert chunk.samples.size
+        end = begin + chunk.samples.size
+        for mark in chunk.words:
+            assert begin <= mark.sample < end
+            assert mark.char > last
+            assert mark.char == 0 or PHRASE[mark.char - 1] == " "
+            last = mark.char
+        begin = end
+    assert sum(len(chunk.words) for chunk in chunks) == len(PHRASE.split())
+    assert 2.0 < begin / 8000 < 8.0
+    assert np.abs(np.concatenate([chunk.samples for chunk in chunks])).max() > 500
+
+
+@pytest.mark.parametrize("phrase", ["", " ", "\n"])
+async def test_a_phrase_without_words_has_no_audio(engine: Synthesiser, phrase: str) -> None:
+    chunks = await collect(engine, phrase)
+    assert samples_of(chunks) < 1000
+
+
+@pytest.mark.parametrize("phrase", [
+    "...", "?", "-", "a", "€ 5,00 — “café”…", "😀", "<speak>no</speak>", "[[h@'loU]]", "zero\0byte", "\ud800",
+    "x" * 3000, "Müller, 北京, привет.",
+])  # fmt: skip
+async def test_any_text_is_taken_and_the_next_phrase_is_spoken(engine: Synthesiser, phrase: str) -> None:
+    task = asyncio.create_task(_first(engine, phrase))
+    async with asyncio.timeout(5):
+        await task
+    assert await _first(engine, "Hello there.")
+
+
+async def _first(engine: Synthesiser, phrase: str) -> SpeechChunk | None:
+    speech = engine.speak(phrase, VOICE)
+    try:
+        return await anext(speech, None)
+    finally:
+        await speech.aclose()
+
+
+async def test_speech_stops_at_once_and_the_next_phrase_is_unharmed(engine: Synthesiser) -> None:
+    whole = samples_of(await collect(engine, "Hello there."))
+    for _ in range(20):
+        began = time.perf_counter()
+        speech = engine.speak(PHRASE * 20, VOICE)
+        await anext(speech)
+        closing = time.perf_counter()
+        await speech.aclose()
+        assert time.perf_counter() - closing < 0.05
+        assert time.perf_counter() - began < 1.0
+    assert samples_of(await collect(engine, "Hello there.")) == pytest.approx(whole, rel=SAME)
+
+
+async def test_speech_may_be_cancelled_at_any_time(engine: Synthesiser) -> None:
+    for after in (0.0, 0.0005, 0.002, 0.1):
+        task = asyncio.create_task(collect(engine, PHRASE * 5))
+        await asyncio.sleep(after)
+        task.cancel()
+        async with asyncio.timeout(0.5):
+            await asyncio.wait([task])
+    assert await collect(engine, PHRASE)
+
+
+async def test_speech_that_nobody_reads_is_nothing(engine: Synthesiser) -> None:
+    await engine.speak(PHRASE, VOICE).aclose()
+    assert await collect(engine, "Hello.")
+
+
+async def test_twenty_phrases_at_once(engine: Synthesiser) -> None:
+    alone = samples_of(await collect(engine, PHRASE))
+    together = await asyncio.gather(*(collect(engine, PHRASE) for _ in range(20)))
+    assert [samples_of(chunks) for chunks in together] == pytest.approx([alone] * 20, rel=SAME)
+
+
+async def test_the_event_loop_goes_on(engine: Synthesiser) -> None:
+    async def work() -> None:
+        await asyncio.gather(*(collect(engine, PHRASE) for _ in range(5)))
+
+    await never_stalls(work)
+
+
+async def test_nothing_is_left_after_close(make: Callable[[], Synthesiser]) -> None:
+    async def use() -> None:
+        engine = make()
+        await engine.start()
+        await collect(engine, "Hello.")
+        speech = engine.speak(PHRASE, VOICE)
+        await anext(speech)
+        await speech.aclose()
+        await engine.close()
+
+    await leaves_nothing(use)
+
+
+async def test_an_engine_may_be_closed_twice_and_unstarted(make: Callable[[], Synthesiser]) -> None:
+    engine = make()
+    await engine.close()
+    await engine.start()
+    await engine.close()
+    await engine.close()
