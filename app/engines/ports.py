@@ -76,6 +76,10 @@ class Expectation:
     length: int | None = None
 
 
+UNCLEAR = "[unclear]"
+"""The transcript of speech whose words the recogniser does not believe; no text at all: no speech."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """What the recogniser heard in the current segment so far (interim) or in all of it (final).

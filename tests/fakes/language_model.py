@@ -14,7 +14,7 @@ Step: TypeAlias = Delta | str | float | Exception
 
 
 class FakeLanguageModel:
-    """Each request gets the next of ``replies``, then ``otherwise``. ``requests``, ``running`` may be read."""
+    """Each request gets the next of ``replies``, then ``otherwise``. It notes ``requests``, ``running``."""
 
     name = "fake"
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.engines.digits import count_digits, digit_runs, figures, spaced
-
-UNCLEAR = "[unclear]"
-"""The transcript of speech whose words are not to be believed."""
+from app.engines.ports import UNCLEAR
 
 LEAST_CONFIDENCE = 0.4
+_LONGEST_FRAMES = 40  # of a word, and so many more a letter: longer ones are noise drawn out into a word
+_LONGEST_LETTER_FRAMES = 15
 _NOISE_FRAMES = 40  # 0.4 s: shorter sounds that are not believed are noise, not speech
 _MOSTLY_DIGITS = 0.35  # of the words heard
 _SOME_DIGITS = 0.15
@@ -32,6 +32,11 @@ class HeardWord:
     fit: float  # acoustic log-likelihood of all its frames, 0 at best
     posterior: float
     known_pair: bool = True
+
+    @property
+    def has_usual_length(self) -> bool:
+        """Whether a person may speak the word that slowly."""
+        return self.frames <= _LONGEST_FRAMES + _LONGEST_LETTER_FRAMES * len(self.word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,9 @@ class Heard:
 
     @property
     def confidence(self) -> float:
-        """0 to 1: mean posterior of a word, where one that follows another as in no phrase counts nothing."""
-        return sum(word.posterior for word in self.words if word.known_pair) / max(1, len(self.words))
+        """0 to 1: mean posterior of a word; one too long, or that no phrase has there, counts nothing."""
+        believed = sum(word.posterior for word in self.words if word.known_pair and word.has_usual_length)
+        return believed / max(1, len(self.words))
 
     @property
     def fit(self) -> float:

@@ -91,7 +91,8 @@ class _Model:
 
     def _discounted(self, history: tuple[str, ...], word: str) -> float:
         counts = self._followers[history]
-        discount = min(_DISCOUNT, min(counts.values()) / 2)
+        everything = len(counts) == len(self.unigrams)  # then nothing is left to give the discount to
+        discount = 0.0 if everything else min(_DISCOUNT, min(counts.values()) / 2)
         return (counts[word] - discount) / sum(counts.values())
 
     def _probability(self, history: tuple[str, ...], word: str) -> float:
