@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 from pydantic import SecretStr
@@ -34,6 +34,7 @@ SCRIPT = Script(
     }
 )
 END_CALL = ToolSpec("end_call", "Hang up.", {"type": "object", "properties": {}})
+ROLES: tuple[Literal["user", "assistant"], ...] = ("user", "assistant")
 EVENTS: list[str | float | bytes] = [
     chunk("We are "),
     0.01,
@@ -161,8 +162,15 @@ async def test_twenty_replies_at_once(engine: LanguageModel) -> None:
 
 
 async def test_the_event_loop_goes_on(engine: LanguageModel) -> None:
+    history = tuple(Message(role, "a sentence or two") for _ in range(20) for role in ROLES)
+    request = ReplyRequest((*history, *ask().messages), (END_CALL,), SCRIPT)
+
+    async def one(after: float) -> None:  # turns do not end in the same millisecond
+        await asyncio.sleep(after)
+        await collect(engine, request)
+
     async def work() -> None:
-        await asyncio.gather(*(collect(engine, ask()) for _ in range(3)))
+        await asyncio.gather(*(one(0.02 * number) for number in range(5)))
 
     await never_stalls(work)
 
