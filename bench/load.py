@@ -91,7 +91,7 @@ async def run_round(target: Target, calls: int, seconds: float, habits: Habits) 
     idle = _usage(target)
     begin = perf_counter() + ramp + 3.0
     results = Measurements(begin, begin + seconds)
-    said = utterances()
+    said = utterances(habits.noise)
     async with Carrier(target.url, target.account_sid, target.auth_token, via=target.via) as carrier:
         placed = asyncio.create_task(
             carrier.place_calls(
@@ -277,7 +277,7 @@ def _parser() -> argparse.ArgumentParser:
         "--barge-every", type=int, default=3, help="each caller barges in on every n-th turn; 0: never"
     )
     parser.add_argument(
-        "--noise", type=float, default=-55.0, help="line noise of a silent caller, dBFS; 0: digital silence"
+        "--noise", type=float, default=-55.0, help="noise on the caller's line, dBFS; 0: none"
     )
     parser.add_argument(
         "--together", action="store_true", help="all callers begin their turns at the same moment"

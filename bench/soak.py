@@ -28,6 +28,7 @@ from bench.load import RESULTS, Target
 from bench.server import PrivateServer, two_cores
 from bench.talk import Habits, Measurements, talker, utterances
 from telephony.simulator.carrier import Carrier
+from telephony.simulator.conditions import LineConditions
 from telephony.simulator.heard import HeardCall
 from telephony.simulator.measure import Percentiles
 from telephony.simulator.report import milliseconds, table
@@ -82,13 +83,17 @@ async def _line(
     carrier: Carrier, index: int, calls: int, call_seconds: float, results: Measurements, tally: _Tally
 ) -> None:
     """One caller after the other, until the run ends."""
-    said = utterances()
+    habits = Habits()
+    said = utterances(habits.noise)
     await asyncio.sleep(call_seconds * index / calls)
     while perf_counter() < results.end - call_seconds:
         one = Measurements(results.begin, perf_counter() + call_seconds)
         try:
             heard = await carrier.place_call(
-                talker(index, said, Habits(), one), keep_audio=False, max_seconds=call_seconds + 60
+                talker(index, said, habits, one),
+                conditions=LineConditions(noise=habits.noise),
+                keep_audio=False,
+                max_seconds=call_seconds + 60,
             )
         except Exception as error:  # noqa: BLE001 - a soak goes on; failures are counted and fail the run
             tally.failed += 1

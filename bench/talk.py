@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
+
+from telephony.media.frame import Samples
 from telephony.simulator.call import CallerFn
 from telephony.simulator.caller import finished
 from telephony.simulator.heard import Spoken, Utterance
@@ -25,7 +28,7 @@ class Habits:
     Every ``barge_every``-th turn barges in, ``barge_after`` after the reply began (0: never). A caller
     waits ``patience`` for a reply and listens for ``listen`` at most. ``together`` makes all callers of a
     round begin their turns at the same time, ``cycle`` apart. ``noise`` is the level in dBFS of noise on
-    the line of a caller who does not speak; None: digital silence, which costs the server less.
+    the caller's line; None: none, and digital silence costs the server less.
     """
 
     barge_every: int = 3
@@ -55,9 +58,18 @@ class Measurements:
         return self.begin <= phone.origin + at <= self.end
 
 
-def utterances() -> list[Utterance]:
-    """The caller's three sentences."""
-    return [Utterance.of(read_wav(AUDIO / f"{name}.wav"), name) for name in ("where", "when", "wait")]
+def utterances(noise: float | None = None) -> list[Utterance]:
+    """The caller's three sentences, with noise of a level in dBFS on the line."""
+    names = ("where", "when", "wait")
+    return [Utterance.of(_noisy(read_wav(AUDIO / f"{name}.wav"), noise), name) for name in names]
+
+
+def _noisy(samples: Samples, level: float | None) -> Samples:
+    """Speech with the line's noise under it: noise in the pauses alone holds the detector 0.15 s longer."""
+    if level is None:
+        return samples
+    noise = np.random.default_rng(2).normal(0.0, 32768 * 10 ** (level / 20), len(samples))
+    return np.clip(samples + noise, -32768, 32767).astype(np.int16)
 
 
 def talker(index: int, said: list[Utterance], habits: Habits, results: Measurements) -> CallerFn:

@@ -10,7 +10,7 @@ import typer
 def bench(
     calls: Annotated[str, typer.Option(help="Simultaneous calls of each round.")] = "1,50,100,150,200",
     seconds: Annotated[float, typer.Option(min=5, help="Measured time of each round.")] = 60.0,
-    noise: Annotated[float, typer.Option(help="Line noise of a silent caller, dBFS; 0: none.")] = -55.0,
+    noise: Annotated[float, typer.Option(help="Noise on the caller's line, dBFS; 0: none.")] = -55.0,
     together: Annotated[bool, typer.Option(help="All callers begin their turns at once.")] = False,
 ) -> None:
     """Start a private server with timed engines, call it, print a table, write bench/results/*.json."""

@@ -20,7 +20,8 @@ class LineConditions:
     ``to_agent`` and ``to_caller`` delay each direction, ``jitter`` is the most by which a caller frame
     is late (uniform; order is kept, as TCP keeps it), ``mark_delay`` is how late a mark's echo is,
     ``lost_marks`` the share of marks never echoed (0 to 1), drawn from ``seed``. ``noise`` is the level in
-    dBFS of white noise on the caller's line while the caller is silent; None: digital silence.
+    dBFS of white noise on the caller's line while the caller is silent (an ``Utterance`` carries its own);
+    None: digital silence.
     """
 
     to_agent: float = 0.0
