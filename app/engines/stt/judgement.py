@@ -1,9 +1,10 @@
 """Whether to believe what the decoder heard, and which of two searches heard it right. Pure.
 
 A small language model finds its own words in any speech. What gives it away are words that hardly won over
-others at their place (posterior) and words that no phrase has in this order (not a known pair). Measured on
-90 phrases of the domain by four synthetic voices and 56 other utterances, 15 of them recorded: at
-``LEAST_CONFIDENCE`` 97 % of the former are believed and 96 % of the latter are not.
+others at their place (posterior) and words that no phrase has in this order (not a known pair).
+``LEAST_CONFIDENCE`` was chosen on 80 utterances of the domain by four synthetic voices and 55 others, 15 of
+them recorded: it believes 76 of the former and none of the latter. On 56 and 40 that it was not chosen on, it
+believes 48 of the former and one of the latter.
 """
 
 from __future__ import annotations
