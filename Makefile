@@ -25,6 +25,7 @@ bench: $(VENV)/.runtime
 
 # The lock files name every dependency with its hash; --no-deps keeps silero-vad's torch out.
 $(VENV)/.runtime: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Trunkline needs Python 3.11 to 3.13; name one: make PYTHON=python3.12 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --editable .

@@ -21,6 +21,7 @@ from telephony.simulator.heard import HeardCall
 from telephony.simulator.measure import turns
 from telephony.simulator.report import Stage, call_report, waterfall
 from telephony.simulator.script import Say, Script, Step, WaitFor, load
+from telephony.simulator.webhook import WebhookFailed
 
 DEMO = ROOT / "demo" / "call.yaml"
 _STORED_SECONDS = 10.0  # for the record of a call that has ended
@@ -33,9 +34,13 @@ class CallFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Whom to call and with which account. ``origin``: where the server listens."""
+    """Whom to call and with which account.
+
+    ``origin``: where the server listens; ``public``: what it takes for its own, which signatures are made of.
+    """
 
     origin: str
+    public: str
     account_sid: str
     auth_token: str
     api_key: str
@@ -69,7 +74,7 @@ def demo(
     from bench.server import PrivateServer  # noqa: PLC0415 - only this command starts a server
 
     with PrivateServer(profile="embedded") as server:
-        line = Line(server.origin, server.account_sid, server.auth_token, server.api_key)
+        line = Line(server.origin, server.origin, server.account_sid, server.auth_token, server.api_key)
 
         async def work() -> dict[str, Any]:
             return await place(line, await scripted_caller(load(DEMO)), out)
@@ -80,11 +85,14 @@ def demo(
 
 async def place(line: Line, caller: CallerFn, out: Path) -> dict[str, Any]:
     """One call and what was stored of it, as plain data. Raises ``CallFailed``, ``TelephonyError``."""
-    webhook = f"{line.origin}/voice/twilio/incoming"
+    webhook = f"{line.public}/voice/twilio/incoming"
+    via = "" if line.public == line.origin else line.origin
     try:
-        async with Carrier(webhook, line.account_sid, line.auth_token) as carrier:
+        async with Carrier(webhook, line.account_sid, line.auth_token, via=via) as carrier:
             heard = await carrier.place_call(caller)
-    except httpx.ConnectError:
+    except WebhookFailed as failed:
+        if failed.status:
+            raise
         raise CallFailed(f"nothing answers at {line.origin}; start the server with: trunkline run") from None
     name = heard.began.strftime("%Y%m%dT%H%M%S")
     await asyncio.to_thread(heard.write_wav, out / f"{name}-heard.wav")
@@ -127,6 +135,7 @@ def _line(settings: Settings, url: str) -> Line:
     twilio = settings.twilio
     return Line(
         origin=url or f"http://{settings.http.host}:{settings.http.port}",
+        public=url or settings.origin,
         account_sid=twilio.account_sid,
         auth_token=twilio.auth_token.get_secret_value(),
         api_key=settings.admin.api_key.get_secret_value(),

@@ -10,7 +10,7 @@ from config.settings import EngineSettings
 
 DETECTORS = ("silero",)
 RECOGNISERS = ("pocketsphinx", "timed")
-LANGUAGE_MODELS = ("openai", "scripted", "timed")
+LANGUAGE_MODELS = ("openai_compatible", "scripted", "timed")
 SYNTHESISERS = ("espeak", "timed")
 
 
@@ -63,7 +63,7 @@ def build_recogniser(settings: EngineSettings) -> Recogniser:
 def build_language_model(settings: EngineSettings) -> LanguageModel:
     """The language model named by ``llm``."""
     match _single("llm", settings.llm):
-        case "openai":
+        case "openai_compatible":
             from app.engines.llm.openai_compatible import OpenAICompatible  # noqa: PLC0415
 
             return OpenAICompatible(settings.openai)

@@ -158,6 +158,8 @@ class Reply:
                 case TextDelta(text):
                     if self.timeline.first_token is None:
                         self.timeline.first_token = self._speaker.clock()
+                    if not part.text and len(self.turn.rounds) > 1 and not text[:1].isspace():
+                        text = " " + text  # goes on after a tool; a model begins as if anew
                     await self._chunk(chunker, part, text)
                 case ToolCall():
                     part.calls.append(delta)

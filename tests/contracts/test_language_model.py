@@ -64,7 +64,7 @@ async def openai() -> AsyncIterator[LanguageModel]:
 
 
 ENGINES: dict[str, Make] = {
-    "openai": openai,
+    "openai_compatible": openai,
     "scripted": lambda: started(ScriptedLanguageModel()),
     "timed": lambda: started(TimedLanguageModel(TimedSettings())),
     "fake": lambda: started(

@@ -21,7 +21,7 @@ from app.engines.llm.think import ThinkFilter
 from app.engines.ports import Delta, Message, ReplyRequest, TextDelta, ToolCall, ToolSpec
 from config.settings import OpenAISettings
 
-_NAME = "openai"
+_NAME = "openai_compatible"
 _OWN_URL = "https://api.openai.com/v1"
 _IDLE_SECONDS = 300.0  # a connection is kept warm between turns
 _CONNECTIONS = 1000
