@@ -158,14 +158,18 @@ class Reply:
                 case TextDelta(text):
                     if self.timeline.first_token is None:
                         self.timeline.first_token = self._speaker.clock()
-                    if not part.text and len(self.turn.rounds) > 1 and not text[:1].isspace():
-                        text = " " + text  # goes on after a tool; a model begins as if anew
-                    await self._chunk(chunker, part, text)
+                    await self._chunk(chunker, part, self._joined(part, text))
                 case ToolCall():
                     part.calls.append(delta)
                 case Expectation():
                     self._speaker.expect(delta)
         await self._chunk(chunker, part, "", last=True)
+
+    def _joined(self, part: Round, text: str) -> str:
+        """After a tool a model may begin as if anew: keep its words apart from those before."""
+        before = "" if part.text or len(self.turn.rounds) == 1 else self.turn.rounds[-2].text
+        apart = not before or before[-1].isspace() or text[:1].isspace()
+        return text if apart else " " + text
 
     async def _chunk(self, chunker: Chunker, part: Round, text: str, *, last: bool = False) -> None:
         part.text += text

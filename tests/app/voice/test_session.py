@@ -275,7 +275,7 @@ def test_the_agent_hangs_up_after_its_goodbye_was_heard() -> None:
 def test_a_tool_is_used_and_its_result_is_spoken() -> None:
     agent = profile(tables={"parcels": {"12345": {"state": "on its way"}}})
     lookup = ToolCall("1", "look_up", {"table": "parcels", "key": "12345"})
-    model = Model([TextDelta("One moment. "), lookup], [TextDelta("It is on its way.")])
+    model = Model([TextDelta("One moment."), lookup], [TextDelta("It is on its way.")])
 
     async def caller(leg: FakeLeg) -> None:
         await leg.say(1.0)
