@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from app.agents.service import AgentDirectory
@@ -16,7 +16,6 @@ from app.calls.recorder import Recorder
 from app.db.session import Database
 from app.db.start import open_database
 from app.engines.build import Engines, build_engines
-from app.engines.ports import Engine
 from app.voice.session import hints_of
 from config.settings import AGENTS, Settings
 from telephony.carriers.twilio.leg import SocketLimits
@@ -46,46 +45,38 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """
     engines = build_engines(settings.engines)
     loop = asyncio.get_running_loop()
-    starting = asyncio.create_task(_start_engines(engines))
-    try:
-        async with open_database(settings.database_url.get_secret_value(), settings.data_dir) as database:
-            agents = await AgentDirectory.open(database, AGENTS)
-            async with database.transaction() as session:
-                await ensure_first_key(session, settings.admin.api_key.get_secret_value())
-            presence = Presence(database)
-            await presence.start()
-            await starting
-            await engines.recogniser.prepare(hints_of(agents.get(settings.calls.agent).profile))
-            recorder = Recorder(database, presence.id)
-            live = LiveCalls(settings.limits.max_calls, loop.time)
-            desk = CallDesk(
-                agents, settings.calls.agent, engines, recorder, live, settings.calls.lead_seconds
-            )
-            busy = agents.get(settings.calls.agent).profile.says.busy
-            twilio = TwilioCarrier(_twilio_settings(settings, busy), desk)
-            async with asyncio.TaskGroup() as tasks:
-                keepers = [tasks.create_task(recorder.run()), tasks.create_task(presence.run())]
-                try:
-                    yield Services(settings, database, engines, live, desk, twilio)
-                finally:
-                    await recorder.flush(_FLUSH_SECONDS)
-                    await presence.stop()
-                    for keeper in keepers:
-                        keeper.cancel()
-    finally:
-        starting.cancel()
-        for engine in _all(engines):
-            await engine.close()
+    async with AsyncExitStack() as stack:
+        database = await _start(engines, settings, stack)
+        agents = await AgentDirectory.open(database, AGENTS)
+        async with database.transaction() as session:
+            await ensure_first_key(session, settings.admin.api_key.get_secret_value())
+        profile = agents.get(settings.calls.agent).profile
+        await engines.recogniser.prepare(hints_of(profile))
+        presence = Presence(database)
+        await presence.start()
+        recorder = Recorder(database, presence.id)
+        live = LiveCalls(settings.limits.max_calls, loop.time)
+        desk = CallDesk(agents, settings.calls.agent, engines, recorder, live, settings.calls.lead_seconds)
+        twilio = TwilioCarrier(_twilio_settings(settings, profile.says.busy), desk)
+        async with asyncio.TaskGroup() as tasks:
+            keepers = [tasks.create_task(recorder.run()), tasks.create_task(presence.run())]
+            try:
+                yield Services(settings, database, engines, live, desk, twilio)
+            finally:
+                await recorder.flush(_FLUSH_SECONDS)
+                await presence.stop()
+                for keeper in keepers:
+                    keeper.cancel()
 
 
-def _all(engines: Engines) -> tuple[Engine, ...]:
-    return (engines.detector, engines.recogniser, engines.language_model, engines.synthesiser)
-
-
-async def _start_engines(engines: Engines) -> None:
-    async with asyncio.TaskGroup() as starts:
-        for engine in _all(engines):
-            starts.create_task(engine.start())
+async def _start(engines: Engines, settings: Settings, stack: AsyncExitStack) -> Database:
+    """Start engines and database; ``stack`` closes them."""
+    async with asyncio.TaskGroup() as starting:
+        for engine in (engines.detector, engines.recogniser, engines.language_model, engines.synthesiser):
+            stack.push_async_callback(engine.close)
+            starting.create_task(engine.start())
+        url = settings.database_url.get_secret_value()
+        return await stack.enter_async_context(open_database(url, settings.data_dir))
 
 
 def _twilio_settings(settings: Settings, busy_sentence: str) -> TwilioSettings:

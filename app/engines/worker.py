@@ -29,6 +29,18 @@ _LIVES_LONG_SECONDS = 30.0
 log = structlog.get_logger(__name__)
 
 
+async def start_all(workers: Sequence[WorkerProcess]) -> None:
+    """Start workers side by side. Raises ``EngineUnavailable`` when one does not start; all are closed then."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for worker in workers:
+                group.create_task(worker.start())
+    except BaseExceptionGroup as problems:
+        for worker in workers:
+            await worker.close()
+        raise problems.exceptions[0] from None
+
+
 class WorkerProcess:
     """One worker. ``on_message(kind, body)``, ``on_ready()`` and ``on_lost()`` are called on the event loop.
 

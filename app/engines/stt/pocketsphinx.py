@@ -36,7 +36,7 @@ from app.engines.stt.pocketsphinx_messages import (
     RESULT,
     TAKEN,
 )
-from app.engines.worker import WorkerProcess
+from app.engines.worker import WorkerProcess, start_all
 from config.settings import PocketsphinxSettings
 from telephony.media.frame import SAMPLE_RATE, Samples
 
@@ -86,13 +86,7 @@ class PocketsphinxRecogniser:
 
     async def start(self) -> None:
         """Start the workers; 0.4 s. Raises ``EngineUnavailable``."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                for worker in self._workers:
-                    group.create_task(worker.process.start())
-        except BaseExceptionGroup as problems:
-            await self.close()
-            raise problems.exceptions[0] from None
+        await start_all([worker.process for worker in self._workers])
 
     async def close(self) -> None:
         """Stop the workers; streams still open report nothing more."""

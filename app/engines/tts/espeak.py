@@ -27,7 +27,7 @@ from app.engines.tts.espeak_messages import (
     VOICES,
     WORD,
 )
-from app.engines.worker import WorkerProcess
+from app.engines.worker import WorkerProcess, start_all
 
 _WORKER = "app.engines.tts.espeak_worker"
 _ANSWER_SECONDS = 5.0  # without any audio: the worker hangs and is replaced
@@ -69,13 +69,7 @@ class EspeakSynthesiser:
 
     async def start(self) -> None:
         """Start the workers. Raises ``EngineUnavailable``."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                for worker in self._workers:
-                    group.create_task(worker.process.start())
-        except BaseExceptionGroup as problems:
-            await self.close()
-            raise problems.exceptions[0] from None
+        await start_all([worker.process for worker in self._workers])
 
     async def close(self) -> None:
         """Stop the workers; phrases being spoken end with ``EngineError``."""
