@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 async def start_all(workers: Sequence[WorkerProcess]) -> None:
-    """Start workers side by side. Raises ``EngineUnavailable`` when one does not start; all are closed then."""
+    """Start workers side by side. Raises ``EngineUnavailable`` when one does not start, having closed all."""
     try:
         async with asyncio.TaskGroup() as group:
             for worker in workers:
