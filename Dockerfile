@@ -1,4 +1,4 @@
-FROM python:3.12-slim-bookworm
+FROM python:3.13-slim-bookworm
 # No compiler is needed: every dependency comes as a wheel.
 RUN useradd --create-home --uid 1000 trunkline
 WORKDIR /srv/trunkline
