@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 
-SELF_CONTAINED = {"embedded", "bench", "test"}
+SELF_CONTAINED = {"embedded", "bench"}
 """Profiles that need no account: a missing secret is made. Everywhere else it is an error."""
 
 

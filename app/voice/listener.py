@@ -76,11 +76,6 @@ class Listener:
         self._vad.push(samples)
 
     @property
-    def has_text(self) -> bool:
-        """There are words of the caller that no reply has taken."""
-        return bool(self._words or self._interim)
-
-    @property
     def began(self) -> float | None:
         """Where the caller's words began, in seconds of the media clock."""
         return None if self._began is None else self._began / SAMPLE_RATE

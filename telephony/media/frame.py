@@ -22,8 +22,3 @@ FRAME_SECONDS = 0.02
 def silence(samples: int) -> Samples:
     """Digital silence of the given length in samples."""
     return np.zeros(samples, dtype=np.int16)
-
-
-def seconds(samples: int) -> float:
-    """Duration in seconds of a number of samples at ``SAMPLE_RATE``."""
-    return samples / SAMPLE_RATE

@@ -126,7 +126,7 @@ def test_words_of_several_segments_are_joined() -> None:
     line.answer("three", final=False)
     line.answer("three four")
     assert line.listener.take_words() == "one two three four"
-    assert not line.listener.has_text
+    assert line.listener.peek_words() == ""
 
 
 def test_the_final_input_waits_for_the_last_final() -> None:

@@ -10,7 +10,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
@@ -98,7 +98,6 @@ class FarEnd:
     handler: FakeHandler
     carrier: TwilioCarrier
     client: httpx.AsyncClient
-    sids: list[str] = field(default_factory=list)
 
     async def post(
         self,
