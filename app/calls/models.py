@@ -76,6 +76,7 @@ class Turn(Base):
     reply_text: Mapped[str]
     heard_text: Mapped[str]
     interrupted: Mapped[bool]
+    backchannels: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'"))
     stt_ms: Mapped[float | None]
     endpoint_ms: Mapped[float | None]
     llm_ms: Mapped[float | None]

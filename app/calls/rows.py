@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias, cast
 from uuid import UUID
 
@@ -129,6 +129,7 @@ def _turn(event: TurnCompleted) -> Row:
         "reply_text": event.reply_text,
         "heard_text": event.heard_text,
         "interrupted": event.interrupted,
+        "backchannels": [asdict(backchannel) for backchannel in event.backchannels],
         "stt_ms": latency.stt,
         "endpoint_ms": latency.endpoint,
         "llm_ms": latency.llm,

@@ -50,6 +50,18 @@ class StageTimes(_Schema):
     response: float | None
 
 
+class BackchannelDetail(_Schema):
+    """What the caller said over a reply without taking the floor, in seconds of the call's media clock.
+
+    ``kind``: ``backchannel`` ("mm-hmm"), ``noise`` or ``echo`` of the agent itself.
+    """
+
+    text: str
+    kind: str
+    started: float
+    ended: float
+
+
 class TurnDetail(_Schema):
     """A caller's words and the reply. ``heard_text`` is what of the reply the caller heard.
 
@@ -64,6 +76,7 @@ class TurnDetail(_Schema):
     reply_text: str
     heard_text: str
     interrupted: bool
+    backchannels: list[BackchannelDetail]
     latency_ms: StageTimes
 
 

@@ -15,6 +15,7 @@ from app.calls import repository
 from app.calls.models import Call, Turn
 from app.calls.repository import STAGES, CallFilter, Position
 from app.calls.schemas import (
+    BackchannelDetail,
     CallDetail,
     CallPage,
     CallSummary,
@@ -107,6 +108,7 @@ def _turn(turn: Turn) -> TurnDetail:
         reply_text=turn.reply_text,
         heard_text=turn.heard_text,
         interrupted=turn.interrupted,
+        backchannels=[BackchannelDetail(**each) for each in turn.backchannels],
         latency_ms=StageTimes(**{stage: getattr(turn, f"{stage}_ms") for stage in STAGES}),
     )
 

@@ -182,6 +182,8 @@ def _show_turn(turn: dict[str, Any]) -> None:
     if turn["reply_text"]:
         cut = "  [cut off by the caller]" if turn["interrupted"] else ""
         print(f"  agent   {turn['heard_text']}{cut}")
+        for over in turn["backchannels"]:
+            print(f"  caller    [over it, at {over['started']:.1f} s, {over['kind']}: {over['text'] or '-'}]")
     times = turn["latency_ms"]
     if times["response"] is not None:
         begin, stages = 0.0, []

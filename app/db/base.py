@@ -9,7 +9,7 @@ from sqlalchemy import DateTime, Double, MetaData, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The migration that this code needs: the newest file of ``migrations/versions`` (a test compares them)."""
 
 Timestamp = Annotated[datetime, mapped_column(DateTime(timezone=True))]
@@ -35,4 +35,5 @@ class Base(DeclarativeBase):
         str: Text(),
         float: Double(),
         dict[str, Any]: JSONB(),
+        list[dict[str, Any]]: JSONB(),
     }

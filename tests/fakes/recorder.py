@@ -20,6 +20,9 @@ class FakeRecorder:
     def notes(self) -> list[str]:
         return [event.name for event in self.events if isinstance(event, CallNoted)]
 
+    def noted(self, name: str) -> list[CallNoted]:
+        return [event for event in self.events if isinstance(event, CallNoted) and event.name == name]
+
     @property
     def ended(self) -> CallEnded:
         (event,) = [event for event in self.events if isinstance(event, CallEnded)]

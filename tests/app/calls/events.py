@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from app.voice.events import (
+    Backchannel,
     CallEnded,
     CallNoted,
     CallRecord,
@@ -61,6 +62,7 @@ def turn(
         interrupted=True,
         latency=latency
         or TurnLatency(stt=90, endpoint=300, llm=150, phrase=40, tts=80, send=5, response=575),
+        backchannels=(Backchannel("mm-hmm", "backchannel", 4.0, 4.4),),
     )
 
 

@@ -55,6 +55,7 @@ async def test_a_call_shows_what_was_said_and_heard(client: AsyncClient, store: 
                 "reply_text": "It arrives tomorrow. Anything else?",
                 "heard_text": "It arrives",
                 "interrupted": True,
+                "backchannels": [{"text": "mm-hmm", "kind": "backchannel", "started": 4.0, "ended": 4.4}],
                 "latency_ms": {
                     "stt": 90.0,
                     "endpoint": 300.0,
