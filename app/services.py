@@ -16,6 +16,7 @@ from app.calls.recorder import Recorder
 from app.db.session import Database
 from app.db.start import open_database
 from app.engines.build import Engines, build_engines
+from app.voice.prepared import prepared_phrases, voice_of
 from app.voice.session import hints_of
 from config.settings import AGENTS, Settings
 from telephony.carriers.twilio.leg import SocketLimits
@@ -52,6 +53,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             await ensure_first_key(session, settings.admin.api_key.get_secret_value())
         profile = agents.get(settings.calls.agent).profile
         await engines.recogniser.prepare(hints_of(profile))
+        await engines.synthesiser.prepare(prepared_phrases(profile), voice_of(profile))
         presence = Presence(database)
         await presence.start()
         recorder = Recorder(database, presence.id)
@@ -72,7 +74,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 async def _start(engines: Engines, settings: Settings, stack: AsyncExitStack) -> Database:
     """Start engines and database; ``stack`` closes them."""
     async with asyncio.TaskGroup() as starting:
-        for engine in (engines.detector, engines.recogniser, engines.language_model, engines.synthesiser):
+        for engine in engines.all():
             stack.push_async_callback(engine.close)
             starting.create_task(engine.start())
         url = settings.database_url.get_secret_value()

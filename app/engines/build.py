@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.engines.errors import EngineUnavailable
-from app.engines.ports import LanguageModel, Recogniser, Synthesiser, VoiceActivityDetector
+from app.engines.ports import (
+    Engine,
+    LanguageModel,
+    Recogniser,
+    Synthesiser,
+    TurnDetector,
+    VoiceActivityDetector,
+)
+from app.engines.tts.cached import CachedSynthesiser
 from config.settings import EngineSettings
 
 DETECTORS = ("silero",)
@@ -22,15 +31,29 @@ class Engines:
     recogniser: Recogniser
     language_model: LanguageModel
     synthesiser: Synthesiser
+    turn: TurnDetector | None = None
+
+    def all(self) -> tuple[Engine, ...]:
+        """Those that there are, to be started and closed."""
+        found = (self.detector, self.recogniser, self.language_model, self.synthesiser, self.turn)
+        return tuple(engine for engine in found if engine is not None)
 
 
-def build_engines(settings: EngineSettings) -> Engines:
+@dataclass(frozen=True, slots=True)
+class BuiltEngines(Engines):
+    """The engines named in the settings; the synthesiser keeps what is prepared."""
+
+    synthesiser: CachedSynthesiser
+
+
+def build_engines(settings: EngineSettings) -> BuiltEngines:
     """The engines named in the settings. Raises ``EngineUnavailable`` for a name it does not know."""
-    return Engines(
+    return BuiltEngines(
         detector=build_detector(settings),
         recogniser=build_recogniser(settings),
         language_model=build_language_model(settings),
-        synthesiser=build_synthesiser(settings),
+        synthesiser=CachedSynthesiser(build_synthesiser(settings)),
+        turn=build_turn_detector(settings),
     )
 
 
@@ -92,6 +115,15 @@ def build_synthesiser(settings: EngineSettings) -> Synthesiser:
             return TimedSynthesiser(settings.timed)
         case name:
             raise _unknown("tts", name, SYNTHESISERS)
+
+
+def build_turn_detector(settings: EngineSettings) -> TurnDetector | None:
+    """Smart Turn, where the path of its model is set."""
+    if not settings.smart_turn.path:
+        return None
+    from app.engines.turn.smart_turn import SmartTurn  # noqa: PLC0415
+
+    return SmartTurn(Path(settings.smart_turn.path))
 
 
 def _single(port: str, names: str) -> str:

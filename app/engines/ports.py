@@ -70,9 +70,12 @@ class RecognitionHints:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What the caller has just been asked for. ``length``: how many digits, where known."""
+    """What the caller has just been asked for. ``length``: how many digits or letters, where known.
 
-    kind: Literal["digits"]
+    A recogniser that cannot listen for a kind listens for anything.
+    """
+
+    kind: Literal["digits", "letters", "yes_no"]
     length: int | None = None
 
 
@@ -122,6 +125,19 @@ class Recogniser(Engine, Protocol):
         """A stream for one leg, whose transcripts are reported to ``sink``."""
 
 
+# The end of a turn
+
+
+class TurnDetector(Engine, Protocol):
+    """Hears whether a turn is over, besides what its words say. An agent can do without."""
+
+    async def complete(self, samples: Samples) -> float:
+        """How likely the turn is complete, 0 to 1, by its audio so far, the silence after it included.
+
+        Any length; the last seconds count. Raises ``EngineError``.
+        """
+
+
 # Language
 
 
@@ -151,6 +167,7 @@ class ToolSpec:
     name: str
     description: str
     parameters: dict[str, Any]
+    writes: bool = True  # it changes something: never used before the caller's turn is over
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,19 +8,32 @@ import numpy as np
 import pytest
 
 from app.engines.ports import SpeechChunk, Synthesiser, VoiceSpec
+from app.engines.tts.cached import CachedSynthesiser
 from app.engines.tts.espeak import EspeakSynthesiser
 from app.engines.tts.timed import TimedSynthesiser
 from config.settings import TimedSettings
 from tests.contracts.probe import leaves_nothing, never_stalls
 from tests.fakes.synthesiser import FakeSynthesiser
 
+PHRASE = "Your parcel number 1 2 3 4 5 is out for delivery, and it will be with you today."
+VOICE = VoiceSpec()
+
+
+class Prepared(CachedSynthesiser):
+    """Knows some of the phrases beforehand."""
+
+    async def start(self) -> None:
+        await super().start()
+        await self.prepare([PHRASE, "Hello there."], VOICE)
+
+
 ENGINES: dict[str, Callable[[], Synthesiser]] = {
+    "cached": lambda: Prepared(FakeSynthesiser()),
+    "cached_espeak": lambda: Prepared(EspeakSynthesiser()),
     "espeak": EspeakSynthesiser,
     "timed": lambda: TimedSynthesiser(TimedSettings()),
     "fake": FakeSynthesiser,
 }
-PHRASE = "Your parcel number 1 2 3 4 5 is out for delivery, and it will be with you today."
-VOICE = VoiceSpec()
 SAME = 0.02  # espeak's durations vary by 0.2 % from one time to the next
 
 

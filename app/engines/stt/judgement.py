@@ -86,8 +86,12 @@ def judge_number(free: Heard, number: Heard, length: int | None) -> tuple[str, f
     """The same while a number is expected; the caller may say something else all the same.
 
     ``number`` comes from a search that hears digits in everything; ``free`` tells whether there were any.
+    Where only its digits are as many as were asked for, they count: in 3 of 100 alignments of the same words
+    with the decoder's frames, the former hears one too many in the end of the last.
     """
-    digits = "".join(digit_runs(number.text))
+    digits, found = "".join(digit_runs(number.text)), "".join(digit_runs(free.text))
+    if length is not None and len(digits) != length and len(found) == length:
+        digits = found
     share = count_digits(free.text) / max(1, len(free.words))
     right_length = length is None or len(digits) == length
     certain = right_length and number.posterior >= _LEAST_DIGITS_CONFIDENCE

@@ -227,7 +227,10 @@ class PocketsphinxStream:
 
     def expect(self, expectation: Expectation | None) -> None:
         """Digits, of the length given or any, or anything."""
-        self._expected = ANYTHING if expectation is None else expectation.length or ANY_LENGTH
+        if expectation is None or expectation.kind != "digits":
+            self._expected = ANYTHING
+        else:
+            self._expected = expectation.length or ANY_LENGTH
         self._flush()
         self._put(EXPECT, EXPECTED.pack(self._number, self._expected))
 

@@ -46,6 +46,11 @@ def test_a_number_of_the_wrong_length_is_told_as_it_is() -> None:
     assert judge_number(heard("one two three"), heard("one two three"), 5)[0] == "1 2 3"
 
 
+def test_where_only_one_search_hears_as_many_digits_as_were_asked_for_it_is_right() -> None:
+    free = heard("one two three four five")
+    assert judge_number(free, heard("one two three four five eight"), 5)[0] == "1 2 3 4 5"
+
+
 def test_another_subject_is_heard_while_a_number_is_expected() -> None:
     free = heard("sorry what are your opening hours")
     number = heard("six four nine eight one", 0.9, fit=-2.5)

@@ -1,0 +1,95 @@
+"""A synthesiser that keeps the audio of phrases known beforehand and gives it at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from typing import TypeAlias
+
+import structlog
+
+from app.engines.errors import EngineError
+from app.engines.ports import SpeechChunk, Synthesiser, VoiceSpec
+
+log = structlog.get_logger(__name__)
+
+MOST_BYTES = 32 * 1024 * 1024
+"""Audio that is kept: 35 minutes."""
+
+_AT_ONCE = 4  # phrases that are made side by side
+_Key: TypeAlias = tuple[str, VoiceSpec]
+
+
+class CachedSynthesiser:
+    """Speaks prepared phrases from memory, and any other with the synthesiser that it was given.
+
+    ``kept_bytes``: audio in memory, of at most ``most_bytes``; what was not used for longest goes first.
+    ``failures``: phrases whose preparation failed, since the start.
+    """
+
+    def __init__(self, synthesiser: Synthesiser, most_bytes: int = MOST_BYTES) -> None:
+        self.kept_bytes = 0
+        self.failures = 0
+        self._synthesiser = synthesiser
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[_Key, tuple[SpeechChunk, ...]] = OrderedDict()
+
+    @property
+    def name(self) -> str:
+        """The name of the synthesiser that makes the audio."""
+        return self._synthesiser.name
+
+    async def start(self) -> None:
+        """Start the synthesiser. Raises ``EngineUnavailable``."""
+        await self._synthesiser.start()
+
+    async def close(self) -> None:
+        """Close the synthesiser and drop what is kept."""
+        self._kept.clear()
+        self.kept_bytes = 0
+        await self._synthesiser.close()
+
+    async def prepare(self, phrases: Iterable[str], voice: VoiceSpec) -> None:
+        """Make and keep the audio of the phrases. One that fails is logged, counted, and left out."""
+        missing = iter([phrase for phrase in dict.fromkeys(phrases) if (phrase, voice) not in self._kept])
+        async with asyncio.TaskGroup() as making:
+            for _ in range(_AT_ONCE):
+                making.create_task(self._make_each(missing, voice))
+
+    def speak(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None]:
+        """The phrase's audio: all of it at once where it was prepared. Raises ``EngineError``."""
+        kept = self._kept.get((phrase, voice))
+        if kept is None:
+            return self._synthesiser.speak(phrase, voice)
+        self._kept.move_to_end((phrase, voice))
+        return _again(kept)
+
+    async def _make_each(self, phrases: Iterator[str], voice: VoiceSpec) -> None:
+        for phrase in phrases:
+            try:
+                chunks = tuple([chunk async for chunk in self._synthesiser.speak(phrase, voice)])
+            except EngineError as error:
+                self.failures += 1
+                log.warning("phrase_not_prepared", engine=self.name, characters=len(phrase), error=str(error))
+            else:
+                self._keep((phrase, voice), chunks)
+
+    def _keep(self, key: _Key, chunks: tuple[SpeechChunk, ...]) -> None:
+        size = _bytes(chunks)
+        if key in self._kept or size == 0 or size > self._most_bytes:
+            return
+        self._kept[key] = chunks
+        self.kept_bytes += size
+        while self.kept_bytes > self._most_bytes:
+            _, dropped = self._kept.popitem(last=False)
+            self.kept_bytes -= _bytes(dropped)
+
+
+async def _again(chunks: tuple[SpeechChunk, ...]) -> AsyncGenerator[SpeechChunk, None]:
+    for chunk in chunks:
+        yield chunk
+
+
+def _bytes(chunks: tuple[SpeechChunk, ...]) -> int:
+    return sum(chunk.samples.nbytes for chunk in chunks)
