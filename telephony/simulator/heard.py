@@ -96,6 +96,15 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedMark:
+    """A mark that the server placed ``at`` a time, to be reached at ``due`` unless audio is cleared."""
+
+    name: str
+    at: float
+    due: float
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A webhook or callback that the carrier sent, and the answer's HTTP status (0: no answer)."""
 

@@ -9,6 +9,7 @@ carrier must, so a late timer never shifts the frames after it. One timer a phon
 from __future__ import annotations
 
 import asyncio
+import binascii
 import random
 from collections import deque
 from collections.abc import Callable
@@ -16,10 +17,21 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol
 
-from telephony.media.frame import FRAME_SECONDS, Samples, silence
+import numpy as np
+
+from telephony.media import g711
+from telephony.media.frame import FRAME_SAMPLES, FRAME_SECONDS, SAMPLE_RATE, Samples, silence
 from telephony.simulator import wire
 from telephony.simulator.conditions import PERFECT, LineConditions, Stall
-from telephony.simulator.heard import EventKind, LineCounts, LineEvent, Spoken, Utterance, Violation
+from telephony.simulator.heard import (
+    EventKind,
+    LineCounts,
+    LineEvent,
+    PlacedMark,
+    Spoken,
+    Utterance,
+    Violation,
+)
 from telephony.simulator.playout import Playout, sample_at
 
 _EARLY = 0.001  # seconds; event loops round timers to a millisecond
@@ -53,10 +65,16 @@ class _Waiter:
 
 
 class Phone:
-    """One caller's end of one call. Times are seconds on the call's line; ``now`` is the present."""
+    """One caller's end of one call. Times are seconds on the call's line; ``now`` is the present.
 
-    def __init__(self, conditions: LineConditions = PERFECT) -> None:
+    ``clock`` gives the seconds that pass on the line; the event loop's timers must go by the same time.
+    """
+
+    def __init__(
+        self, conditions: LineConditions = PERFECT, clock: Callable[[], float] = perf_counter
+    ) -> None:
         self._conditions = conditions
+        self._clock = clock
         self._random = random.Random(conditions.seed)  # noqa: S311 - jitter, not secrets
         self.playout = Playout(
             mark_delay=conditions.mark_delay,
@@ -67,6 +85,7 @@ class Phone:
         self.violations: list[Violation] = []
         self.clears: list[float] = []
         """When each ``clear`` was received."""
+        self.marks: list[PlacedMark] = []
         self.hung_up = asyncio.Event()
         """Set when the caller hangs up."""
         self.origin = 0.0
@@ -90,7 +109,7 @@ class Phone:
     @property
     def now(self) -> float:
         """Seconds since the line began."""
-        return perf_counter() - self.origin
+        return self._clock() - self.origin
 
     def speak(self, utterance: Utterance) -> Spoken:
         """Begin to say something, after what is still being said; returns where it lies on the line."""
@@ -188,7 +207,7 @@ class Phone:
         """A media stream has started: frames go there from now on. The first one begins the line."""
         self._writer, self._socket = writer, socket
         if self._timer is None:
-            self.origin = perf_counter()
+            self.origin = self._clock()
             self._last_send = self.origin
             self._schedule_frame()
             self._stall_timers = [
@@ -235,7 +254,7 @@ class Phone:
             case wire.PlayAudio(payload, flaw):
                 self._play(payload, flaw, now, arrival)
             case wire.PlaceMark(name):
-                self.playout.mark(name, arrival)
+                self.marks.append(PlacedMark(name, now, self.playout.mark(name, arrival)))
                 self.events.append(LineEvent(now, EventKind.MARK_PLACED, name))
                 self._schedule_echo()
             case wire.ClearAudio():
@@ -263,19 +282,34 @@ class Phone:
         if self._conditions.jitter:
             spoken_at = max(self._last_send, spoken_at + self._random.uniform(0, self._conditions.jitter))
         self._last_send = spoken_at
-        self._timer = self._loop.call_later(max(0.0, spoken_at - perf_counter()), self._tick)
+        self._timer = self._loop.call_later(max(0.0, spoken_at - self._clock()), self._tick)
 
     def _tick(self) -> None:
-        now = perf_counter()
+        now = self._clock()
         self._late = max(self._late, now - self._last_send)
         payload = self._queue.popleft() if self._queue else self._idle[self._frame % len(self._idle)]
+        if self._conditions.echo is not None:
+            payload = self._with_echo(payload, self._conditions.echo)
         self._frame += 1
         if self._socket is not None and self._writer is not None:
-            self._socket.send(self._writer.media(payload))
-            self._frames_sent += 1
+            if self._conditions.lost_frames and self._random.random() < self._conditions.lost_frames:
+                self._writer.lose()
+            else:
+                self._socket.send(self._writer.media(payload))
+                self._frames_sent += 1
         self._schedule_frame()
         if self._waiters:
             self._ask_waiters(now - self.origin)
+
+    def _with_echo(self, payload: str, level: float) -> str:
+        """The frame that is being sent, with what the agent was heard to say a moment ago."""
+        begin = self._frame * FRAME_SAMPLES - round(self._conditions.echo_delay * SAMPLE_RATE)
+        heard = self.playout.between(begin, begin + FRAME_SAMPLES)
+        if not heard.any():
+            return payload
+        own = g711.decode(binascii.a2b_base64(payload))
+        mixed = np.clip(own + heard * 10 ** (level / 20), -32768, 32767)
+        return wire.frame_payloads(mixed.astype(np.int16))[0]
 
     def _ask_waiters(self, now: float) -> None:
         for waiter in list(self._waiters):

@@ -99,10 +99,12 @@ class Playout:
         self.longest_lead = max(self.longest_lead, (self._tail - clock) / SAMPLE_RATE)
         return excess
 
-    def mark(self, name: str, now: float) -> None:
-        """Put a mark at the end of the queue; due at once when the queue is empty."""
+    def mark(self, name: str, now: float) -> float:
+        """Put a mark at the end of the queue; returns when it will be reached, unless audio is cleared."""
+        due = max(now, self._tail / SAMPLE_RATE)
         if self._is_lost is None or not self._is_lost(name):
-            self._marks.append(_Mark(name, max(now, self._tail / SAMPLE_RATE)))
+            self._marks.append(_Mark(name, due))
+        return due
 
     def clear(self, now: float) -> float:
         """Drop all that is not yet played; every mark becomes due. Returns the seconds dropped."""
@@ -150,6 +152,18 @@ class Playout:
         line = silence(clock)
         for segment in self.played(now):
             line[segment.start : segment.end] = g711.decode(segment.payload)
+        return line
+
+    def between(self, begin: int, end: int) -> Samples:
+        """What was or will be heard from one sample of the line to another, silence included."""
+        line = silence(end - begin)
+        for segment in reversed(self._segments):
+            if segment.end <= begin:
+                break
+            first, last = max(begin, segment.start), min(end, segment.end)
+            if first < last:
+                payload = segment.payload[first - segment.start : last - segment.start]
+                line[first - begin : last - begin] = g711.decode(payload)
         return line
 
     def first_heard(self, after: float, now: float) -> float | None:

@@ -178,6 +178,10 @@ class StreamWriter:
             f'"{self._chunk}","timestamp":"{(self._chunk - 1) * 20}","payload":"{payload}{self._tail}'
         )
 
+    def lose(self) -> None:
+        """20 ms of the caller that are never sent: the media timestamps go on without them."""
+        self._chunk += 1
+
     def dtmf(self, digit: str) -> str:
         """One key."""
         return self._numbered("dtmf", {"track": "inbound_track", "digit": digit})
