@@ -24,8 +24,30 @@ RECORDER_BATCH_SECONDS = Histogram(
 CALLS_ABANDONED = Counter(
     "trunkline_calls_abandoned_total", "Calls closed because the process that answered them was gone"
 )
+DEADLINES = Counter(
+    "trunkline_deadlines_total",
+    "Deadlines of conversations that passed, by name (docs/turn-taking.md)",
+    ["deadline"],
+)
 WATCHDOG_FIRINGS = Counter(
-    "trunkline_watchdog_firings_total", "Deadlines of a conversation that should not pass and did", ["then"]
+    "trunkline_watchdog_firings_total", "Those of them that should not pass", ["deadline"]
+)
+SPECULATIONS = Counter(
+    "trunkline_speculations_total",
+    "Replies begun before the caller's turn was over: started, used, dropped",
+    ["fate"],
+)
+OVERLAPS = Counter(
+    "trunkline_overlaps_total", "Speech over the agent, by what it was judged to be", ["verdict"]
+)
+ECHOES = Counter(
+    "trunkline_echoes_total", "Onsets of the agent's own echo that were not taken for the caller"
+)
+INTONATION_FAILURES = Counter(
+    "trunkline_turn_detector_failures_total", "Pauses that the turn detector did not judge; words did alone"
+)
+FINALS_LOST = Counter(
+    "trunkline_recogniser_finals_lost_total", "Final transcripts that a recogniser owed and never gave"
 )
 CALLS_ACTIVE = Gauge("trunkline_calls_active", "Conversations running in this process")
 CALLS_ENDED = Counter("trunkline_calls_ended_total", "Calls by hang-up cause", ["cause"])

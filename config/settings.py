@@ -95,6 +95,12 @@ class PocketsphinxSettings(_Group):
     workers: int = Field(default=1, ge=1, le=64)
 
 
+class SmartTurnSettings(_Group):
+    """The model that hears whether a turn is over."""
+
+    path: str = ""  # of the ONNX file; empty: turns end by their words alone
+
+
 class EngineSettings(_Group):
     """Engine names, comma-separated for fallbacks in order, and each engine's own settings."""
 
@@ -106,6 +112,7 @@ class EngineSettings(_Group):
     openai: OpenAISettings = OpenAISettings()
     timed: TimedSettings = TimedSettings()
     pocketsphinx: PocketsphinxSettings = PocketsphinxSettings()
+    smart_turn: SmartTurnSettings = SmartTurnSettings()
 
 
 class Settings(BaseSettings):

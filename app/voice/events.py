@@ -54,6 +54,19 @@ class TurnLatency:
 
 
 @dataclass(frozen=True, slots=True)
+class Backchannel:
+    """What the caller said over a reply without taking the floor; ``kind`` is the verdict on it.
+
+    ``started``, ``ended``: seconds of the leg's media clock.
+    """
+
+    text: str
+    kind: str
+    started: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted:
     """A caller's words and the agent's reply to them. Greetings and reprompts have no caller text.
 
@@ -71,6 +84,7 @@ class TurnCompleted:
     heard_text: str
     interrupted: bool
     latency: TurnLatency = field(default_factory=TurnLatency)
+    backchannels: tuple[Backchannel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

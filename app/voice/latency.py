@@ -20,17 +20,27 @@ class Timeline:
     first_audio: float | None = None  # from the speech engine
     first_sent: float | None = None
 
+    def ask(self, timeline: Timeline) -> None:
+        """Take over when the caller stopped and the turn ended: this reply was begun before."""
+        self.caller_stopped = timeline.caller_stopped
+        self.final_asked, self.final = timeline.final_asked, timeline.final
+        self.turn_ended = timeline.turn_ended
+
     def stages(self) -> TurnLatency:
-        """The stages in milliseconds."""
+        """The stages in milliseconds. What was done before the turn ended cost the caller nothing."""
+        token, phrase, audio = map(self._in_turn, (self.first_token, self.first_phrase, self.first_audio))
         return TurnLatency(
             stt=_between(self.final_asked, self.final),
             endpoint=_between(self.caller_stopped, self.turn_ended),
-            llm=_between(self.turn_ended, self.first_token),
-            phrase=_between(self.first_token, self.first_phrase),
-            tts=_between(self.first_phrase, self.first_audio),
-            send=_between(self.first_audio, self.first_sent),
+            llm=_between(self.turn_ended, token),
+            phrase=_between(token, phrase),
+            tts=_between(phrase, audio),
+            send=_between(audio, self.first_sent),
             response=_between(self.caller_stopped, self.first_sent),
         )
+
+    def _in_turn(self, at: float | None) -> float | None:
+        return at if at is None or self.turn_ended is None else max(at, self.turn_ended)
 
 
 def _between(start: float | None, end: float | None) -> float | None:

@@ -63,6 +63,7 @@ class CallLog:
                 heard_text=turn.heard_text,
                 interrupted=turn.interrupted,
                 latency=latency or TurnLatency(),
+                backchannels=tuple(turn.backchannels),
             )
         )
 

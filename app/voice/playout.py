@@ -26,14 +26,14 @@ class _Phrase:
     start_char: int  # of the reply's text
     text: str
     start: int  # sample of the reply's audio
-    samples: int = 0
-    complete: bool = False
+    end: int | None = None  # known once its audio is complete
     words: list[WordMark] = field(default_factory=list)
 
-    def heard_chars(self, samples: int) -> int:
-        """Characters heard once ``samples`` of this phrase were played; a word counts from its half."""
-        if self.complete and samples >= self.samples:
+    def heard_chars(self, heard: int) -> int:
+        """Characters heard once ``heard`` samples of the reply were played; a word counts from its half."""
+        if self.end is not None and heard >= self.end:
             return len(self.text)
+        samples = heard - self.start
         return self._by_words(samples) if self.words else self._by_length(samples)
 
     def _by_words(self, samples: int) -> int:
@@ -41,14 +41,24 @@ class _Phrase:
         if index < 0:
             return 0
         word = self.words[index]
-        last = index + 1 == len(self.words)
-        end_sample = self.samples if last else self.words[index + 1].sample
-        end_char = len(self.text) if last else self.words[index + 1].char
+        end_char, end_sample = self._word_end(index)
         half = word.sample + (end_sample - word.sample) / 2
         return end_char if samples >= half else word.char
 
+    def _word_end(self, index: int) -> tuple[int, float]:
+        """Where the next word begins; of the last one known, while more may come, by its length."""
+        if index + 1 < len(self.words):
+            return self.words[index + 1].char, self.words[index + 1].sample
+        if self.end is not None:
+            return len(self.text), self.end - self.start
+        word = self.words[index]
+        space = self.text.find(" ", word.char)
+        end_char = len(self.text) if space < 0 else space + 1
+        return end_char, word.sample + _SECONDS_PER_CHARACTER * SAMPLE_RATE * (end_char - word.char)
+
     def _by_length(self, samples: int) -> int:
-        total = self.samples if self.complete else _SECONDS_PER_CHARACTER * SAMPLE_RATE * len(self.text)
+        estimate = _SECONDS_PER_CHARACTER * SAMPLE_RATE * len(self.text)
+        total = estimate if self.end is None else self.end - self.start
         reached = int(len(self.text) * min(1.0, samples / max(1.0, total)))
         space = self.text.rfind(" ", 0, reached + 1)
         return space + 1 if space >= 0 else 0
@@ -71,25 +81,23 @@ class Playout:
 
     # Sending
 
-    def begin_phrase(self, start_char: int, text: str) -> None:
-        """The audio that is sent next speaks ``text``, from character ``start_char`` of the reply's text."""
-        self._phrases.append(_Phrase(start_char, text, self.sent))
+    def begin_phrase(self, start_char: int, text: str, start: int) -> None:
+        """The audio from sample ``start`` speaks ``text``, character ``start_char`` of the reply on."""
+        self._phrases.append(_Phrase(start_char, text, start))
 
     def add_words(self, words: tuple[WordMark, ...]) -> None:
         """Words of the current phrase, their samples counted from the phrase's first."""
         self._phrases[-1].words.extend(words)
 
-    def end_phrase(self) -> None:
-        """The current phrase's audio is complete."""
-        self._phrases[-1].complete = True
+    def end_phrase(self, end: int) -> None:
+        """The current phrase's audio is complete, up to sample ``end``."""
+        self._phrases[-1].end = end
 
     def add_sent(self, samples: int, now: float) -> None:
         """Audio was handed to the carrier. After the carrier ran dry, playing starts anew."""
         if self._started is None or self.lead(now) <= 0:
             self._started = now - self.sent / SAMPLE_RATE
         self.sent += samples
-        if self._phrases:
-            self._phrases[-1].samples += samples
 
     def lead(self, now: float) -> float:
         """Seconds of sent audio that the caller has not heard."""
@@ -157,5 +165,5 @@ class Playout:
         for phrase in self._phrases:
             if heard <= phrase.start:
                 break
-            reached = phrase.start_char + phrase.heard_chars(heard - phrase.start)
+            reached = phrase.start_char + phrase.heard_chars(heard)
         return reached

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,17 +25,90 @@ class VoiceSettings(_Part):
     pitch: float = Field(default=1.0, ge=0.5, le=2.0)
 
 
+class Endpointing(_Part):
+    """How long a silence ends the caller's turn, by what was said before it. Durations in seconds.
+
+    Between the three waits for finished, usual and unfinished words it goes by how complete they are.
+    """
+
+    finished_seconds: Seconds = 0.3  # after a finished sentence or a complete expected answer
+    usual_seconds: Seconds = 0.75  # where nothing speaks for or against
+    unfinished_seconds: Seconds = 1.2  # after "and", "um", a preposition that waits for its noun
+    dictating_seconds: Seconds = 1.5  # while fewer digits or letters than expected were said
+    without_final_seconds: Seconds = 2.0  # while the recogniser owes its final transcript
+    # Of a model that hears the intonation: the exponent of its odds, which multiply those of the words.
+    model_weight: float = Field(default=0.4, ge=0, le=1)
+
+
+class OverlapAction(StrEnum):
+    """What the agent does when the caller really interrupts it."""
+
+    STOP_AND_LISTEN = "stop_and_listen"
+    STOP_AND_ACKNOWLEDGE = "stop_and_acknowledge"  # with ``says.acknowledgement``
+    DUCK_AND_CONTINUE = "duck_and_continue"  # softer while the caller speaks; answers afterwards
+    IGNORE = "ignore"
+
+
+class Overlap(_Part):
+    """Speech over the agent: what counts as an interruption. Durations in seconds."""
+
+    action: OverlapAction = OverlapAction.STOP_AND_LISTEN
+    vad_threshold: Probability = 0.5
+    floor_dbfs: float = Field(default=-50.0, ge=-96, le=0)  # RMS of a window; quieter speech is ignored
+    least_seconds: Seconds = 0.2  # shorter speech never interrupts by itself, only by its words
+    confirm_seconds: Seconds = 0.38  # speech that interrupts once words of it were heard
+    wordless_seconds: Seconds = 0.48  # the same without a word, or with no more than a lone "the" or "you"
+    backchannel_seconds: Seconds = 1.0  # the longest "mm-hmm, yes, right"
+    decide_seconds: Seconds = 0.5  # after the onset; by then the agent goes on or yields
+    cooldown_seconds: Annotated[float, Field(ge=0, le=60)] = 1.0  # after a false alarm: no pause
+    echo_likeness: Probability = 0.65  # correlation with the agent's own audio that makes it echo
+    backchannels: tuple[str, ...] = ()  # besides those of the language
+    duck_db: float = Field(default=12.0, ge=1, le=60)
+
+
+class Speculation(_Part):
+    """Starting on the reply before the caller's turn is surely over."""
+
+    enabled: bool = True
+    most_per_turn: int = Field(default=2, ge=1, le=10)
+    stable_interims: int = Field(default=3, ge=2, le=20)  # as many alike stand for a missing final
+
+
+class Keys(_Part):
+    """The telephone's keypad as input. Durations in seconds."""
+
+    enabled: bool = True
+    interrupt: bool = True  # a key over the agent takes the floor
+    pause_seconds: Seconds = 2.0  # without a key, which ends the entry
+    end: str = Field(default="#", pattern=r"^[0-9*#A-D]?$")  # this key ends the entry at once
+    restart: str = Field(default="*", pattern=r"^[0-9*#A-D]?$")  # this key discards it
+
+
+class Phrasing(_Part):
+    """How a reply is cut into the phrases that are spoken. Lengths in characters."""
+
+    first_clause: int = Field(default=24, ge=1, le=500)  # a clause may end the first phrase from here
+    clause: int = Field(default=80, ge=1, le=500)  # the same for any other phrase
+    longest: int = Field(default=200, ge=20, le=1000)  # from here the next word ends it
+    shortest: int = Field(default=4, ge=1, le=100)  # less is joined to what follows
+    wait_seconds: Seconds = 0.6  # a word ends the first phrase once the model let it wait so long
+
+
 class TurnTaking(_Part):
     """When the agent listens, waits and speaks. Durations in seconds."""
 
     vad_threshold: Probability = 0.5
     pause_seconds: Seconds = 0.12  # silence after which the recogniser is asked for its final
-    endpoint_seconds: Seconds = 0.5  # silence that ends the caller's turn
-    endpoint_max_seconds: Seconds = 2.0  # the same, while the final transcript is missing
-    barge_in_seconds: Seconds = 0.3  # speech over the agent that takes the floor
+    endpointing: Endpointing = Endpointing()
+    overlap: Overlap = Overlap()
+    speculation: Speculation = Speculation()
+    keys: Keys = Keys()
     no_input_seconds: Seconds = 8.0
     no_input_reprompts: int = Field(default=2, ge=0, le=10)
+    no_match_reprompts: int = Field(default=2, ge=0, le=10)
+    escalate: Literal["transfer", "hang_up"] = "hang_up"  # once the caller was not understood too often
     max_utterance_seconds: Seconds = 60.0
+    filler_seconds: Seconds = 2.5  # without a word of the model, before ``says.filler``
     reply_seconds: Seconds = 8.0  # for the reply's first audio, before an apology
     max_call_seconds: Seconds = 1800.0
 
@@ -44,6 +118,11 @@ class Sentences(_Part):
 
     greeting: str = ""
     no_input: tuple[str, ...] = ("Are you still there?",)
+    no_match: tuple[str, ...] = ("Sorry, I did not catch that.", "Sorry, could you say that once more?")
+    no_match_transfer: str = "I am sorry, I cannot understand you well. I will connect you with a person."
+    no_match_goodbye: str = "I am sorry, I cannot understand you well. Goodbye."
+    filler: tuple[str, ...] = ("One moment, please.",)
+    acknowledgement: str = "Go ahead."
     no_input_goodbye: str = "I cannot hear you, so I will hang up now. Goodbye."
     apology: str = "Sorry, something went wrong on my side. Could you say that again?"
     max_duration: str = "We have reached the longest time for one call. Goodbye."
@@ -60,9 +139,11 @@ class AgentProfile(_Part):
     language: str = "en-US"
     voice: VoiceSettings = VoiceSettings()
     turns: TurnTaking = TurnTaking()
+    phrasing: Phrasing = Phrasing()
     says: Sentences = Sentences()
     instructions: str = ""  # the system prompt of a language model
     script: Script = Script()
+    prepared: tuple[str, ...] = ()  # answers to common questions, whose audio is made before the first call
     phrases: tuple[str, ...] = ()  # what callers say besides the script's phrases, for the recogniser
     tables: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)  # table -> key -> fields
     tools: tuple[Literal["look_up", "transfer_call", "end_call"], ...] = (

@@ -1,84 +1,40 @@
-"""One reply: model -> chunker -> speech -> leg. Cancelled as one task.
+"""One reply: model -> chunker -> delivery. Cancelled as one task.
 
-Three steps run side by side, joined by short queues: ``_think`` makes phrases, ``_speak`` their audio,
-``_play`` hands it to the leg, at most ``lead_seconds`` ahead of what the caller hears. The small lead is
-what makes a barge-in immediate and the heard text exact.
+A speculative reply is ``held``: it thinks and prepares its audio, but nothing of it is heard, noted or
+written before ``release``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Coroutine, Sequence
 
-import numpy as np
 import structlog
 
 from app.engines.errors import EngineError
-from app.engines.llm.script import Script
-from app.engines.ports import (
-    Expectation,
-    LanguageModel,
-    Message,
-    ReplyRequest,
-    SpeechChunk,
-    Synthesiser,
-    TextDelta,
-    ToolCall,
-    VoiceSpec,
-    WordMark,
-)
-from app.voice.chunker import Chunker, Phrase
+from app.engines.ports import Expectation, Message, ReplyRequest, TextDelta, ToolCall
+from app.voice.chunker import Chunker
+from app.voice.delivery import Delivery
 from app.voice.latency import Timeline
 from app.voice.playout import Playout
 from app.voice.ports import AfterReply, Tool, ToolResult
+from app.voice.speaker import Detail, Speaker
 from app.voice.transcript import Round, Turn
 from app.voice.turn import Input
-from telephony.media.frame import FRAME_SAMPLES, SAMPLE_RATE, Samples, silence
-from telephony.ports import CallLeg
 
 log = structlog.get_logger(__name__)
 
-MESSAGE_SAMPLES = 5 * FRAME_SAMPLES
-"""Samples handed to the leg at once: 100 ms. Smaller messages cost more and make carriers skip."""
-
-_PHRASES = 2  # phrases that wait for speech
-_PIECES = 16  # pieces of audio that wait to be played
 _MAX_ROUNDS = 4  # requests to the model within one reply
-_SOON = 0.001  # seconds; less is not worth a timer
-_QUIET = 100  # a sample below this (-50 dBFS) at the start of a reply is not worth the caller's time
-
-
-@dataclass(frozen=True, slots=True)
-class Speaker:
-    """What every reply of a call is made with."""
-
-    language_model: LanguageModel
-    synthesiser: Synthesiser
-    voice: VoiceSpec
-    script: Script
-    tools: Mapping[str, Tool]
-    leg: CallLeg
-    lead_seconds: float
-    clock: Callable[[], float]
-    report: Callable[[Input, float | None], None]
-    expect: Callable[[Expectation | None], None]
-    note: Callable[[str, dict[str, str | int | float | bool]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _PhraseEnd:
-    pass
-
-
-_Audio: TypeAlias = Phrase | SpeechChunk | _PhraseEnd | None
+TOOL_SECONDS = 15.0
+"""How long a tool may take, before the model is told that it failed."""
 
 
 class Reply:
-    """The agent's side of one turn. ``run`` or ``say`` is its one task."""
+    """The agent's side of one turn. ``answer`` or ``say`` is its one task."""
 
-    def __init__(self, turn: Turn, timeline: Timeline, playout: Playout, speaker: Speaker) -> None:
+    def __init__(
+        self, turn: Turn, timeline: Timeline, playout: Playout, speaker: Speaker, *, held: bool = False
+    ) -> None:
         self.turn = turn
         self.timeline = timeline
         self.playout = playout
@@ -86,9 +42,14 @@ class Reply:
         self.fixed = False
         self.abandoned = False  # its task is being cancelled
         self.sent = False  # all of its audio was handed to the leg
+        self.delivery = Delivery(speaker, playout, timeline, held=held)
         self._speaker = speaker
-        self._phrases: asyncio.Queue[Phrase | None] = asyncio.Queue(_PHRASES)
-        self._audio: asyncio.Queue[_Audio] = asyncio.Queue(_PIECES)
+        self._released = asyncio.Event()
+        self._effects: list[Callable[[], None]] = []  # that wait for the release
+        self._failure = False
+        self._late: asyncio.TimerHandle | None = None
+        if not held:
+            self._released.set()
 
     async def answer(self, context: Callable[[], Sequence[Message]]) -> None:
         """Ask the model and speak what it says. ``context`` gives the messages, anew after each tool call."""
@@ -99,15 +60,32 @@ class Reply:
         self.fixed = True
         await self._run(lambda: self._recite(sentence))
 
+    def release(self) -> None:
+        """The caller's turn is over: from now on the reply is heard and has effects."""
+        self._released.set()
+        self.delivery.release()
+        for effect in self._effects:
+            effect()
+        self._effects.clear()
+
+    @property
+    def says(self) -> str:
+        """The text so far."""
+        return self.turn.reply_text
+
+    @property
+    def begun(self) -> bool:
+        """The model has said something, or something is said in its place."""
+        return self.delivery.phrases.used or bool(self.says)
+
     async def _run(self, text: Callable[[], Coroutine[None, None, None]]) -> None:
         try:
             async with asyncio.TaskGroup() as steps:
                 steps.create_task(text())
-                steps.create_task(self._speak())
-                steps.create_task(self._play())
+                steps.create_task(self.delivery.run())
         except* EngineError as failure:
-            for error in failure.exceptions:
-                self._speaker.note("engine_failed", {"error": type(error).__name__})
+            for error in _leaves(failure):
+                self._note("engine_failed", {"error": type(error).__name__})
                 log.warning("reply failed", error=str(error))
             self._failed()
         except* Exception:  # the edge of the reply's task: a bug costs a reply, not the call
@@ -116,29 +94,41 @@ class Reply:
         else:
             self.sent = True
             self._speaker.report(Input.REPLY_SENT, self.playout.ends_at(self._speaker.clock()))
+        finally:
+            if self._late is not None:
+                self._late.cancel()
 
     def _failed(self) -> None:
         if not self.abandoned:  # a failure on the way to being cancelled is nobody's concern
-            self._speaker.report(Input.REPLY_FAILED, None)
+            self._effect(lambda: self._speaker.report(Input.REPLY_FAILED, None))
+
+    def _note(self, name: str, detail: Detail) -> None:
+        self._effect(lambda: self._speaker.note(name, detail))
+
+    def _effect(self, effect: Callable[[], None]) -> None:
+        """Do it now, or once the reply is released."""
+        if self._released.is_set():
+            effect()
+        else:
+            self._effects.append(effect)
 
     # Text
 
     async def _recite(self, sentence: str) -> None:
         now = self._speaker.clock()
         self.timeline.first_token = self.timeline.first_phrase = now
-        await self._chunk(Chunker(), self.turn.rounds[-1], sentence, last=True)
-        await self._phrases.put(None)
+        await self._chunk(self._chunker(), self.turn.rounds[-1], sentence, last=True)
+        self.delivery.phrases.close()
 
     async def _think(self, context: Callable[[], Sequence[Message]]) -> None:
-        chunker = Chunker()
+        chunker = self._chunker()
         for _ in range(_MAX_ROUNDS):
             part = self.turn.rounds[-1]
-            await self._ask(context(), part, chunker)
+            await self._ask(context, part, chunker)
             if not part.calls:
                 break
             for call in part.calls:
-                result = await self._use(call)
-                part.results[call.id] = result.text
+                result = await self._use(call, part)
                 if result.after is not AfterReply.LISTEN:
                     self.after = result.after
             if self.after is not AfterReply.LISTEN:
@@ -146,13 +136,14 @@ class Reply:
             self.turn.heard_chars = sum(len(done.text) for done in self.turn.rounds)  # until known better
             self.turn.rounds.append(Round())
         else:
-            self._speaker.note("too_many_tool_rounds", {"rounds": _MAX_ROUNDS})
-        await self._phrases.put(None)
+            self._note("too_many_tool_rounds", {"rounds": _MAX_ROUNDS})
+        self.delivery.phrases.close()
 
-    async def _ask(self, messages: Sequence[Message], part: Round, chunker: Chunker) -> None:
+    async def _ask(self, context: Callable[[], Sequence[Message]], part: Round, chunker: Chunker) -> None:
         """One request: its text goes on to speech as it comes, its tool calls are kept in ``part``."""
+        await self._speaker.running.settled()
         tools = tuple(tool.spec for tool in self._speaker.tools.values())
-        request = ReplyRequest(messages, tools, self._speaker.script)
+        request = ReplyRequest(context(), tools, self._speaker.script)
         async for delta in self._speaker.language_model.reply(request):
             match delta:
                 case TextDelta(text):
@@ -162,7 +153,7 @@ class Reply:
                 case ToolCall():
                     part.calls.append(delta)
                 case Expectation():
-                    self._speaker.expect(delta)
+                    self._effect(lambda expectation=delta: self._speaker.expect(expectation))  # type: ignore[misc]
         await self._chunk(chunker, part, "", last=True)
 
     def _joined(self, part: Round, text: str) -> str:
@@ -171,91 +162,73 @@ class Reply:
         apart = not before or before[-1].isspace() or text[:1].isspace()
         return text if apart else " " + text
 
+    # Phrases
+
+    def _chunker(self) -> Chunker:
+        return Chunker(self._speaker.phrasing, self._speaker.voice.language)
+
     async def _chunk(self, chunker: Chunker, part: Round, text: str, *, last: bool = False) -> None:
         part.text += text
-        phrases = chunker.feed(text) + (chunker.finish() if last else [])
+        now = self._speaker.clock()
+        phrases = chunker.feed(text, now) + (chunker.finish() if last else [])
+        self._expect_more(chunker)
         for phrase in phrases:
-            if self.timeline.first_phrase is None:
-                self.timeline.first_phrase = self._speaker.clock()
-            await self._phrases.put(phrase)
+            self._begins(now)
+            await self.delivery.phrases.put(phrase)
 
-    async def _use(self, call: ToolCall) -> ToolResult:
+    def _begins(self, now: float) -> None:
+        if self.timeline.first_phrase is None:
+            self.timeline.first_phrase = now
+
+    def _expect_more(self, chunker: Chunker) -> None:
+        """Speak what waits in the chunker, should the model let it wait too long."""
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        if chunker.deadline is not None:
+            loop = asyncio.get_running_loop()
+            self._late = loop.call_at(chunker.deadline, self._overdue, chunker)
+
+    def _overdue(self, chunker: Chunker) -> None:
+        self._late = None
+        now = self._speaker.clock()
+        for phrase in chunker.overdue(now):
+            self._begins(now)
+            self.delivery.phrases.put_soon(phrase)
+        self._expect_more(chunker)
+
+    # Tools
+
+    async def _use(self, call: ToolCall, part: Round) -> ToolResult:
+        """Use a tool. Begun, it goes on when the caller interrupts: its result reaches the next reply."""
         tool = self._speaker.tools.get(call.name)
-        known = tool is not None
-        self._speaker.note("tool_called", {"tool": call.name if known else "unknown"})
         if tool is None:
-            return ToolResult(
-                f'{{"error": "there is no such tool; known are {", ".join(self._speaker.tools)}"}}'
-            )
-        return await tool.run(call.arguments)
+            self._note("tool_called", {"tool": "unknown"})
+            known = ", ".join(self._speaker.tools)
+            result = ToolResult(f'{{"error": "there is no such tool; known are {known}"}}')
+            part.results[call.id] = result.text
+            return result
+        if tool.spec.writes:
+            await self._released.wait()
+            part.wrote = True
+        self._note("tool_called", {"tool": call.name})
+        return await asyncio.shield(self._speaker.running.start(self._finish(tool, call, part)))
 
-    # Audio
-
-    async def _speak(self) -> None:
-        while (phrase := await self._phrases.get()) is not None:
-            await self._audio.put(phrase)
-            chunks = self._speaker.synthesiser.speak(phrase.text, self._speaker.voice)
-            try:
-                async for chunk in chunks:
-                    if self.timeline.first_audio is None:
-                        self.timeline.first_audio = self._speaker.clock()
-                    await self._audio.put(chunk)
-            finally:
-                await chunks.aclose()
-            await self._audio.put(_PhraseEnd())
-        await self._audio.put(None)
-
-    async def _play(self) -> None:
-        waiting = silence(0)
-        trimmed = 0  # samples of silence cut from the start of the reply
-        while (item := await self._audio.get()) is not None:
-            match item:
-                case Phrase():
-                    self.playout.begin_phrase(item.start, item.text)
-                case SpeechChunk():
-                    samples = item.samples
-                    if self.playout.sent == 0 and not len(waiting):
-                        samples = _without_lead(samples)
-                        trimmed += len(item.samples) - len(samples)
-                    self.playout.add_words(_earlier(item.words, trimmed))
-                    waiting = np.concatenate((waiting, samples)) if len(waiting) else samples
-                    first = self.playout.sent == 0  # the caller waits for it: one frame is enough
-                    waiting = await self._send(waiting, FRAME_SAMPLES if first else MESSAGE_SAMPLES)
-                case _PhraseEnd():
-                    missing = -len(waiting) % FRAME_SAMPLES
-                    await self._send(np.concatenate((waiting, silence(missing))), 1)
-                    waiting, trimmed = silence(0), 0
-                    self.playout.end_phrase()
-        if self.playout.unmarked:
-            self._speaker.leg.mark(self.playout.new_mark())
-
-    async def _send(self, waiting: Samples, least: int) -> Samples:
-        """Send whole frames while ``least`` samples wait, as the lead allows; give back the rest."""
-        playout, speaker = self.playout, self._speaker
-        while len(waiting) >= least:
-            size = min(MESSAGE_SAMPLES, len(waiting) - len(waiting) % FRAME_SAMPLES)
-            message, waiting = waiting[:size], waiting[size:]
-            now = speaker.clock()
-            while (excess := playout.lead(now) + len(message) / SAMPLE_RATE - speaker.lead_seconds) > _SOON:
-                await asyncio.sleep(excess)
-                now = speaker.clock()
-            speaker.leg.play(message)
-            playout.add_sent(len(message), now)
-            if self.timeline.first_sent is None:
-                self.timeline.first_sent = now
-            if playout.mark_due():
-                speaker.leg.mark(playout.new_mark())
-            speaker.report(Input.REPLY_AUDIO, None)
-        return waiting
+    async def _finish(self, tool: Tool, call: ToolCall, part: Round) -> ToolResult:
+        try:
+            async with asyncio.timeout(TOOL_SECONDS):
+                result = await tool.run(call.arguments)
+        except Exception as error:  # noqa: BLE001 - the edge of a tool: the model is told, the call goes on
+            log.warning("tool failed", tool=call.name, error=type(error).__name__)
+            self._note("tool_failed", {"tool": call.name, "error": type(error).__name__})
+            result = ToolResult('{"error": "the tool failed; say so and offer another way"}')
+        part.results[call.id] = result.text
+        return result
 
 
-def _without_lead(samples: Samples) -> Samples:
-    """Without the silence before the first audible sample."""
-    audible = np.flatnonzero(np.abs(samples.astype(np.int32)) >= _QUIET)
-    return samples[audible[0] :] if len(audible) else samples[:0]
-
-
-def _earlier(words: tuple[WordMark, ...], samples: int) -> tuple[WordMark, ...]:
-    if not samples:
-        return words
-    return tuple(WordMark(word.char, max(0, word.sample - samples)) for word in words)
+def _leaves(failure: BaseExceptionGroup[EngineError]) -> list[EngineError]:
+    """The errors of a group and of the groups in it."""
+    found: list[EngineError] = []
+    for error in failure.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

@@ -9,31 +9,46 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from typing import Any
 from uuid import UUID
 
-import structlog
-
 from app.engines.build import Engines
-from app.engines.ports import RecognitionHints, VoiceSpec
-from app.metrics import WATCHDOG_FIRINGS
+from app.engines.ports import UNCLEAR, Expectation, RecognitionHints
+from app.metrics import DEADLINES, OVERLAPS, WATCHDOG_FIRINGS
+from app.voice.echo import EchoMatcher
+from app.voice.endpointing import Endpointer
+from app.voice.events import Backchannel
+from app.voice.intonation import Intonation
+from app.voice.keypad import Keypad
 from app.voice.latency import Timeline
-from app.voice.listener import Listener
+from app.voice.listener import Listener, Listening
 from app.voice.log import CallLog
-from app.voice.playout import Playout
 from app.voice.ports import AfterReply, CallRecorder
-from app.voice.profile import AgentProfile
-from app.voice.reply import Reply, Speaker
-from app.voice.tools import tools_of
-from app.voice.transcript import Transcript, Turn
+from app.voice.prepared import voice_of
+from app.voice.profile import AgentProfile, OverlapAction
+from app.voice.prompter import Prompter
+from app.voice.replies import Replies
+from app.voice.reply import Reply
+from app.voice.speaker import Speaker
+from app.voice.tools import RunningTools, tools_of
+from app.voice.transcript import Transcript
 from app.voice.turn import Command, Input, State, TurnMachine
 from telephony.errors import HangupCause
 from telephony.events import AudioReceived, DtmfReceived, HungUp, LegEvent, MachineDetected, MarkPlayed
 from telephony.ports import CallLeg
 
-log = structlog.get_logger(__name__)
-
 _CLOSE_SECONDS = 2.0
-_MAX_APOLOGIES = 2
+_ANSWER_SECONDS = 1.5  # a "yes" said so shortly before the end of a question answers it
+_QUESTION_MARKS = ("?", "\uff1f", "\u061f")
+_AGENTS = {State.SPEAKING, State.OVERLAP}
+_ABOUT_WORDS = {
+    Input.SPEECH_STOPPED,
+    Input.WORDS,
+    Input.FINAL,
+    Input.FINAL_EMPTY,
+    Input.INTONATION,
+    Input.INTERRUPTED,
+}
 
 
 def hints_of(profile: AgentProfile) -> RecognitionHints:
@@ -62,27 +77,45 @@ class CallSession:
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.time
         self._turn = TurnMachine(profile.turns)
-        self._transcript = Transcript(profile.instructions)
-        hints = hints_of(profile)
-        self._listener = Listener(
-            engines.detector, engines.recogniser, hints, profile.turns, self._clock, self._input
+        self._endpointer = Endpointer(profile.turns.endpointing, profile.language)
+        self._intonation = (
+            None
+            if engines.turn is None
+            else Intonation(engines.turn, self._start, lambda: self._input(Input.INTONATION))
         )
-        self._speaker = self._make_speaker(engines, lead_seconds)
+        echo = EchoMatcher()
+        self._listener = self._make_listener(engines, echo)
+        self._keypad = Keypad(profile.turns.keys, self._listener.words)
+        self._replies = Replies(
+            self._make_speaker(engines, echo, lead_seconds),
+            Transcript(profile.instructions),
+            profile.turns.speculation,
+            self._start,
+            self._record_turn,
+        )
+        self._prompter = Prompter(profile, self._replies, self._log.note, self.end)
         self._inputs: deque[tuple[Input, float | None]] = deque()
         self._applying = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._tasks: asyncio.TaskGroup | None = None
-        self._reply: Reply | None = None
-        self._reply_task: asyncio.Task[None] | None = None
-        self._replies = 0
-        self._round_trip: float | None = None
         self._caller_began: float | None = None
-        self._reprompts = 0
-        self._apologies = 0  # since a reply was last heard to its end
+        self._expected: Expectation | None = None
+        self._backchannel: tuple[float, Backchannel] | None = None  # the latest, and when it was judged
+        self._key_over_agent: Input | None = None
         self._farewell = ""
         self._cause = HangupCause.AGENT
         self._ended: HangupCause | None = None
+
+    @property
+    def state(self) -> State:
+        """Who talks."""
+        return self._turn.state
+
+    @property
+    def deadline(self) -> float | None:
+        """When that ends at the latest, in seconds of the loop's clock; ``None`` once the call is over."""
+        return self._turn.deadline
 
     async def run(self) -> HangupCause:
         """Hold the conversation until the leg is over; returns why it ended. All of it is recorded then."""
@@ -93,8 +126,7 @@ class CallSession:
             async with asyncio.TaskGroup() as self._tasks:
                 self._turn.start(started)
                 self._arm()
-                if self._profile.says.greeting:
-                    self._prompt(self._profile.says.greeting)
+                if self._prompter.greet():
                     self._input(Input.PROMPT)
                 await self._leg.run(self._on_leg_event)
         finally:
@@ -102,6 +134,8 @@ class CallSession:
             if self._timer is not None:
                 self._timer.cancel()
             cause = self._ended or HangupCause.SERVER_ERROR
+            if self._replies.speculations["started"]:
+                self._log.note("speculation", {**self._replies.speculations})
             self._log.ended(cause, self._clock() - started)
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._listener.close()
@@ -118,16 +152,34 @@ class CallSession:
         """Hang up at once, without a word."""
         self._leg.hang_up(cause)
 
+    def say(self, sentence: str) -> bool:
+        """Say a sentence of ours: ahead of the reply's queued phrases, or at once while the floor is open.
+
+        False where it cannot be said now: the caller has the floor, or the call is ending.
+        """
+        reply = self._replies.current
+        if self._turn.state is State.LISTENING:
+            self._replies.prompt(sentence)
+            self._input(Input.PROMPT)
+        elif reply is not None and self._turn.state in {State.THINKING, *_AGENTS} and not reply.sent:
+            reply.delivery.interject(sentence, urgent=True)
+        else:
+            return False
+        self._log.note("interjected", {"characters": len(sentence)})
+        return True
+
     # Inputs
 
     def _on_leg_event(self, event: LegEvent) -> None:
         match event:
             case AudioReceived():
+                if self._intonation is not None:
+                    self._intonation.hear(event.samples)
                 self._listener.hear(event)
             case MarkPlayed(name):
                 self._on_mark(name)
             case DtmfReceived(digit):
-                self._log.note("dtmf", {"digit": digit})
+                self._on_key(digit)
             case MachineDetected():
                 self._log.note("machine_detected", {})
                 self.end(self._profile.says.voicemail, HangupCause.AGENT)
@@ -136,17 +188,13 @@ class CallSession:
                 self._input(Input.HANGUP)
 
     def _on_mark(self, name: str) -> None:
-        reply = self._reply
-        if reply is None or not reply.playout.mark_played(name, self._clock()):
+        if not self._replies.mark_played(name):
             return
-        self._round_trip = reply.playout.round_trip
-        self._input(Input.MARK)
-        if not reply.sent:
-            return
-        if reply.playout.all_heard:
+        reply = self._replies.current
+        if reply is not None and reply.sent and reply.playout.all_heard:
             self._reply_heard(reply)
         else:
-            self._input(Input.REPLY_SENT, reply.playout.ends_at(self._clock()))
+            self._input(Input.MARK)
 
     def _reply_heard(self, reply: Reply) -> None:
         if reply.after is AfterReply.LISTEN:
@@ -155,6 +203,24 @@ class CallSession:
         if reply.after is AfterReply.TRANSFER:
             self._log.note("transfer_requested", {})
         self._input(Input.CALL_OVER)
+
+    def _on_key(self, digit: str) -> None:
+        self._log.note("dtmf", {"digit": digit})
+        done = self._keypad.press(digit, self._expected)
+        if done is None:
+            return
+        event = Input.KEYS_DONE if done else Input.KEY
+        if self._turn.state in _AGENTS and not self._profile.turns.keys.interrupt:
+            self._key_over_agent = event  # taken up once it has spoken
+        else:
+            self._input(event)
+
+    def _on_backchannel(self, heard: Backchannel) -> None:
+        self._backchannel = (self._clock(), heard)
+        OVERLAPS.labels(heard.kind).inc()
+        if self._replies.current is not None:
+            self._replies.current.turn.backchannels.append(heard)
+        self._log.note("backchannel", {"kind": heard.kind, "text": heard.text, "at": round(heard.started, 2)})
 
     def _max_duration(self) -> None:
         self._log.note("max_duration", {"seconds": self._profile.turns.max_call_seconds})
@@ -178,22 +244,54 @@ class CallSession:
         self._arm()
 
     def _before(self, event: Input) -> None:
-        """What must be known of the reply before the machine moves on."""
-        reply = self._reply
-        if event in {Input.PLAYOUT_DONE, Input.CALL_OVER} and reply is not None:
-            self._complete(reply, interrupted=False)
-            self._apologies = 0
-        elif event is Input.HANGUP and reply is not None:
-            self._complete(reply, interrupted=not reply.playout.all_heard)
+        """What must be known of the reply and of the caller's words before the machine moves on."""
+        reply = self._replies.current
+        if event in _ABOUT_WORDS:
+            self._turn.wait_seconds = self._wait(event)
+        elif event is Input.SPEECH_STARTED and self._intonation is not None:
+            self._intonation.forget()
+        elif reply is None:
+            return
+        elif event in {Input.PLAYOUT_DONE, Input.CALL_OVER}:
+            self._replies.complete(interrupted=False)
+            self._prompter.was_heard()
+            if event is Input.PLAYOUT_DONE:
+                self._take_up(reply)
+        elif event is Input.HANGUP:
+            self._replies.complete(interrupted=not reply.playout.all_heard)
+
+    def _wait(self, event: Input) -> float:
+        """Seconds of silence that end the caller's turn, as it stands."""
+        intonation = self._intonation
+        if intonation is not None and event is Input.SPEECH_STOPPED and self._turn.state not in _AGENTS:
+            intonation.ask()
+        return self._endpointer.wait(
+            self._listener.words.text,
+            expected=self._expected,
+            complete=None if intonation is None else intonation.complete,
+        )
 
     def _after(self, event: Input) -> None:
         """A reply that was sent may have been silent, or heard already while it was being sent."""
-        reply = self._reply
+        self._listener.heed(agent_talks=self._turn.state in _AGENTS)
+        reply = self._replies.current
         if event is Input.REPLY_SENT and reply is not None:
             if reply.playout.sent == 0 or reply.playout.all_heard:
                 self._reply_heard(reply)
         elif event is Input.HANGUP:
             self._record_unanswered()
+
+    def _take_up(self, reply: Reply) -> None:
+        """Keys pressed over the reply; or a "yes" over a question's last words, which was its answer."""
+        latest, self._backchannel = self._backchannel, None
+        key, self._key_over_agent = self._key_over_agent, None
+        if key is not None:
+            self._inputs.append((key, None))
+        elif latest is not None and self._clock() - latest[0] < _ANSWER_SECONDS:
+            heard = latest[1]
+            if heard.kind == "backchannel" and heard.text and reply.says.endswith(_QUESTION_MARKS):
+                self._listener.restore_words(heard.text, heard.started)
+                self._inputs.append((Input.FINAL, None))
 
     def _arm(self) -> None:
         if self._turn.deadline == self._timer_at:
@@ -205,30 +303,48 @@ class CallSession:
 
     def _on_timer(self) -> None:
         self._timer = self._timer_at = None
+        DEADLINES.labels(str(self._turn.timer)).inc()
         self._input(Input.TIMER)
 
     # Commands
 
     def _execute(self, command: Command) -> None:
+        replies = self._replies
         actions: dict[Command, Callable[[], None]] = {
+            Command.SPECULATE: self._speculate,
+            Command.DROP_SPECULATION: replies.drop,
             Command.START_REPLY: self._start_reply,
-            Command.CANCEL_REPLY: self._cancel_reply,
-            Command.CLEAR_PLAYOUT: self._clear_playout,
+            Command.CANCEL_REPLY: replies.cancel,
+            Command.CLEAR_PLAYOUT: replies.clear,
+            Command.HESITATE: replies.hesitate,
+            Command.PAUSE_PLAYOUT: replies.pause,
+            Command.RESUME_PLAYOUT: replies.resume,
+            Command.DUCK: self._duck,
+            Command.UNDUCK: lambda: replies.duck(0.0),
             Command.RESUME_WORDS: self._resume_words,
-            Command.DISCARD_WORDS: self._discard_words,
-            Command.REPROMPT: self._reprompt,
-            Command.APOLOGISE: self._apologise,
+            Command.TAKE_AS_HEARD: self._take_as_heard,
+            Command.SAY_FILLER: self._prompter.fill,
+            Command.ACKNOWLEDGE: self._prompter.acknowledge,
+            Command.REPROMPT: self._prompter.ask_whether_there,
+            Command.APOLOGISE: self._prompter.apologise,
             Command.SAY_FAREWELL: self._say_farewell,
             Command.HANG_UP: lambda: self._leg.hang_up(self._cause),
-            Command.NOTE_BARGE_IN: lambda: self._log.note("barge_in", {}),
+            Command.NOTE_BARGE_IN: self._note_barge_in,
             Command.NOTE_WATCHDOG: self._note_watchdog,
-            Command.STOP: self._cancel_reply,
+            Command.STOP: replies.cancel,
         }
         actions[command]()
 
+    def _speculate(self) -> None:
+        """Where the turn is likely over: on its final words, or on an interim that no longer changes."""
+        words, turns = self._listener.words, self._profile.turns
+        settled = words.complete or words.alike >= turns.speculation.stable_interims
+        likely = self._turn.wait_seconds <= turns.endpointing.usual_seconds
+        if settled and likely and not words.keys and words.text not in {"", UNCLEAR}:
+            self._replies.speculate(words.text)
+
     def _start_reply(self) -> None:
         listener = self._listener
-        self._reprompts = 0
         self._caller_began = listener.began
         timeline = Timeline(
             caller_stopped=listener.silent_since,
@@ -236,116 +352,97 @@ class CallSession:
             final=listener.final_at,
             turn_ended=self._clock(),
         )
-        listener.expect(None)
-        turn = self._transcript.open_turn(listener.take_words())
-        reply = self._new_reply(turn, timeline)
-        self._start(reply.answer(self._transcript.messages))
-
-    def _prompt(self, sentence: str) -> None:
-        """Speak a sentence of ours outside the model's replies."""
-        timeline = Timeline(turn_ended=self._clock())
-        self._start(self._new_reply(self._transcript.open_turn(""), timeline).say(sentence))
-
-    def _new_reply(self, turn: Turn, timeline: Timeline) -> Reply:
-        self._replies += 1
-        self._reply = Reply(turn, timeline, Playout(self._replies, self._round_trip), self._speaker)
-        return self._reply
-
-    def _start(self, work: Coroutine[None, None, None]) -> None:
-        if self._tasks is None:
-            raise RuntimeError("a reply needs a running session")
-        self._reply_task = self._tasks.create_task(work)
-
-    def _cancel_reply(self) -> None:
-        if self._reply is not None:
-            self._reply.abandoned = True
-        if self._reply_task is not None:
-            self._reply_task.cancel()
-            self._reply_task = None
-
-    def _clear_playout(self) -> None:
-        reply = self._reply
-        if reply is None:
-            return
-        if reply.playout.sent:
-            self._leg.clear()
-            reply.playout.clear(self._clock())
-        self._complete(reply, interrupted=True)
+        text = listener.take_words()
+        if not self._prompter.ask_again(text):
+            self._expect(None)
+            self._replies.answer(text, timeline)
 
     def _resume_words(self) -> None:
-        reply, self._reply = self._reply, None
-        if reply is None or reply.fixed:
-            return
-        self._listener.restore_words(reply.turn.caller_text, self._caller_began)
-        self._turn.has_words = bool(reply.turn.caller_text)
-        self._transcript.withdraw(reply.turn)
+        words = self._replies.withdraw()
+        if words:
+            self._listener.restore_words(words, self._caller_began)
+            self._turn.has_words = True
 
-    def _discard_words(self) -> None:
-        self._log.note("backchannel", {})
-        self._listener.discard_words()
-
-    def _reprompt(self) -> None:
-        sentences = self._profile.says.no_input
-        if self._reprompts >= self._profile.turns.no_input_reprompts or not sentences:
-            self.end(self._profile.says.no_input_goodbye, HangupCause.NO_INPUT)
-            return
-        self._log.note("no_input", {"count": self._reprompts + 1})
-        sentence = sentences[min(self._reprompts, len(sentences) - 1)]
-        self._reprompts += 1
-        self._prompt(sentence)
-
-    def _apologise(self) -> None:
-        if self._reply is not None:
-            self._complete(self._reply, interrupted=self._reply.playout.sent > 0)
-        self._apologies += 1
-        if self._apologies > _MAX_APOLOGIES:
-            self.end("", HangupCause.SERVER_ERROR)
+    def _take_as_heard(self) -> None:
+        reply = self._replies.current
+        if reply is None:
+            self._input(Input.PLAYOUT_DONE)
         else:
-            self._prompt(self._profile.says.apology)
+            self._reply_heard(reply)
+
+    def _duck(self) -> None:
+        overlap = self._profile.turns.overlap
+        if overlap.action is OverlapAction.DUCK_AND_CONTINUE:
+            self._log.note("ducked", {"decibels": overlap.duck_db})
+            self._replies.duck(overlap.duck_db)
 
     def _say_farewell(self) -> None:
         if self._farewell:
-            self._prompt(self._farewell)
+            self._replies.prompt(self._farewell)
         else:
             self._leg.hang_up(self._cause)
 
     # Records
 
-    def _complete(self, reply: Reply, *, interrupted: bool) -> None:
-        """The reply is over: settle what was heard of it, and record its turn."""
-        if self._reply is not reply:
-            return
-        self._reply = None
-        turn = reply.turn
-        turn.heard_chars = reply.playout.heard_chars(self._clock())
-        turn.interrupted = interrupted
+    def _record_turn(self, reply: Reply) -> None:
         began, self._caller_began = self._caller_began, None
-        self._log.turn(turn, began, self._listener.ended, reply.timeline.stages())
+        self._log.turn(reply.turn, began, self._listener.ended, reply.timeline.stages())
 
     def _record_unanswered(self) -> None:
         """The call ended while the caller spoke, or before the reply began: keep the words."""
         began, text = self._listener.began, self._listener.take_words()
         if text:
-            self._log.turn(self._transcript.open_turn(text), began, self._listener.ended)
+            self._log.turn(self._replies.unanswered(text), began, self._listener.ended)
+
+    def _note_barge_in(self) -> None:
+        OVERLAPS.labels("interruption").inc()
+        self._log.note("barge_in", {"after": round(self._listener.since_onset, 3)})
 
     def _note_watchdog(self) -> None:
-        state = str(self._turn.state)
-        WATCHDOG_FIRINGS.labels(state).inc()
-        self._log.note("watchdog", {"then": state})
+        deadline = str(self._turn.fired)
+        WATCHDOG_FIRINGS.labels(deadline).inc()
+        self._log.note("watchdog", {"deadline": deadline, "then": str(self._turn.state)})
 
-    def _make_speaker(self, engines: Engines, lead_seconds: float) -> Speaker:
+    # Parts
+
+    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        if self._tasks is None:
+            raise RuntimeError("a reply needs a running session")
+        return self._tasks.create_task(work)
+
+    def _expect(self, expectation: Expectation | None) -> None:
+        self._expected = expectation
+        self._listener.expect(expectation)
+
+    def _agent_text(self) -> str:
+        reply = self._replies.current
+        return "" if reply is None else reply.says
+
+    def _make_listener(self, engines: Engines, echo: EchoMatcher) -> Listener:
+        return Listener(
+            engines.detector,
+            engines.recogniser,
+            hints_of(self._profile),
+            self._profile.turns,
+            echo,
+            Listening(self._clock, self._input, self._agent_text, self._on_backchannel),
+        )
+
+    def _make_speaker(self, engines: Engines, echo: EchoMatcher, lead_seconds: float) -> Speaker:
         profile = self._profile
-        voice = VoiceSpec(profile.voice.name, profile.language, profile.voice.rate, profile.voice.pitch)
         return Speaker(
             language_model=engines.language_model,
             synthesiser=engines.synthesiser,
-            voice=voice,
+            voice=voice_of(profile),
             script=profile.script,
             tools=tools_of(profile),
+            phrasing=profile.phrasing,
             leg=self._leg,
+            echo=echo,
             lead_seconds=lead_seconds,
             clock=self._clock,
             report=self._input,
-            expect=self._listener.expect,
+            expect=self._expect,
             note=self._log.note,
+            running=RunningTools(self._start),
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import orjson
@@ -31,6 +32,7 @@ class LookUp:
                 "required": ["table", "key"],
                 "additionalProperties": False,
             },
+            writes=False,
         )
 
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
@@ -62,6 +64,26 @@ class EndCall:
     async def run(self, arguments: dict[str, Any]) -> ToolResult:
         """Takes no arguments."""
         return ToolResult(_json({"ok": True}), AfterReply.HANG_UP)
+
+
+class RunningTools:
+    """The tools of one call that are being used. A tool outlives the reply that used it."""
+
+    def __init__(self, start: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]) -> None:
+        self._start = start
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, ToolResult]) -> asyncio.Task[ToolResult]:
+        """Run a tool."""
+        task = self._start(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def settled(self) -> None:
+        """Wait until none runs any more: the next request to the model must know their results."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
 
 def tools_of(profile: AgentProfile) -> dict[str, Tool]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.engines.ports import Message, ToolCall
+from app.voice.events import Backchannel
 
 
 @dataclass(slots=True)
@@ -18,6 +19,7 @@ class Round:
     text: str = ""
     calls: list[ToolCall] = field(default_factory=list)
     results: dict[str, str] = field(default_factory=dict)  # tool call id -> text for the model
+    wrote: bool = False  # a tool that changes something was used
 
 
 @dataclass(slots=True)
@@ -29,6 +31,12 @@ class Turn:
     rounds: list[Round] = field(default_factory=lambda: [Round()])
     heard_chars: int = 0  # of the reply's text
     interrupted: bool = False
+    backchannels: list[Backchannel] = field(default_factory=list)
+
+    @property
+    def wrote(self) -> bool:
+        """A tool was used that changes something: the turn cannot be taken back."""
+        return any(part.wrote for part in self.rounds)
 
     @property
     def reply_text(self) -> str:
@@ -61,10 +69,19 @@ class Transcript:
         self._instructions = instructions
         self.turns: list[Turn] = []
 
+    def propose(self, caller_text: str) -> Turn:
+        """A turn that may come to be: it counts from ``adopt`` on."""
+        return Turn(len(self.turns), caller_text)
+
+    def adopt(self, turn: Turn) -> None:
+        """A proposed turn is one."""
+        turn.index = len(self.turns)
+        self.turns.append(turn)
+
     def open_turn(self, caller_text: str) -> Turn:
         """Begin a turn."""
-        turn = Turn(len(self.turns), caller_text)
-        self.turns.append(turn)
+        turn = self.propose(caller_text)
+        self.adopt(turn)
         return turn
 
     def withdraw(self, turn: Turn) -> None:
@@ -72,7 +89,9 @@ class Transcript:
         if self.turns and self.turns[-1] is turn:
             self.turns.pop()
 
-    def messages(self) -> Sequence[Message]:
-        """The model's context: instructions, then each turn as it was heard."""
+    def messages(self, proposed: Turn | None = None) -> Sequence[Message]:
+        """The model's context: instructions, each turn as it was heard, and one that is only proposed."""
         system = [Message("system", self._instructions)] if self._instructions else []
-        return system + [message for turn in self.turns for message in turn.messages()]
+        adopted = proposed is None or any(turn is proposed for turn in self.turns[-1:])
+        turns = self.turns if adopted or proposed is None else [*self.turns, proposed]
+        return system + [message for turn in turns for message in turn.messages()]

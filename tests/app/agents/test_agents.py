@@ -28,8 +28,8 @@ def test_the_products_own_files_are_right() -> None:
     ("content", "said"),
     [
         (
-            "name: x\nturns: {endpoint_seconds: -1}\n",
-            "turns.endpoint_seconds: Input should be greater than 0",
+            "name: x\nturns: {pause_seconds: -1}\n",
+            "turns.pause_seconds: Input should be greater than 0",
         ),
         ("name: x\nsays: {gretting: hi}\n", "says.gretting: Extra inputs are not permitted"),
         ("title: none\n", "name: Field required"),

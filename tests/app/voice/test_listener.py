@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 
 from app.engines.ports import Expectation, RecognitionHints, Transcript
-from app.voice.listener import PRE_ROLL, Listener
-from app.voice.profile import TurnTaking
+from app.voice.echo import EchoMatcher
+from app.voice.events import Backchannel
+from app.voice.listener import PRE_ROLL, Listener, Listening
+from app.voice.profile import Overlap, TurnTaking
 from app.voice.turn import Input
 from telephony.events import AudioReceived
 from telephony.media.frame import FRAME_SAMPLES, Samples, silence
@@ -56,14 +58,21 @@ class Line:
     def __init__(self) -> None:
         self.now = 50.0
         self.reported: list[tuple[Input, float | None]] = []
+        self.agent_text = ""
+        self.backchannels: list[Backchannel] = []
         self.recogniser = Recogniser()
         self.listener = Listener(
             FakeDetector(),
             self.recogniser,
             RecognitionHints(),
-            TurnTaking(pause_seconds=0.12, barge_in_seconds=0.3),
-            lambda: self.now,
-            lambda event, at: self.reported.append((event, at)),
+            TurnTaking(pause_seconds=0.12, overlap=Overlap(confirm_seconds=0.3)),
+            EchoMatcher(),
+            Listening(
+                clock=lambda: self.now,
+                report=lambda event, at: self.reported.append((event, at)),
+                agent_text=lambda: self.agent_text,
+                backchannel=self.backchannels.append,
+            ),
         )
         self.at = 0
 
@@ -98,8 +107,8 @@ def test_a_segment_begins_before_the_onset_and_ends_at_the_pause() -> None:
     first = int(np.argmax(heard != 0))
     assert PRE_ROLL - 400 <= first <= PRE_ROLL + 400
     assert int((heard != 0).sum()) == 0.5 * 8000
-    assert line.inputs == [Input.SPEECH_STARTED, Input.SPEECH_SUSTAINED, Input.SPEECH_STOPPED]
-    stopped_at = line.reported[2][1]
+    assert line.inputs == [Input.SPEECH_STARTED, Input.SPEECH_STOPPED]
+    stopped_at = line.reported[1][1]
     assert stopped_at is not None
     assert abs(stopped_at - 51.5) < 0.05  # when the speech ended, not when that was noticed
 
@@ -126,7 +135,7 @@ def test_words_of_several_segments_are_joined() -> None:
     line.answer("three", final=False)
     line.answer("three four")
     assert line.listener.take_words() == "one two three four"
-    assert line.listener.peek_words() == ""
+    assert line.listener.words.text == ""
 
 
 def test_the_final_input_waits_for_the_last_final() -> None:
@@ -187,7 +196,7 @@ def test_lost_audio_moves_the_media_clock() -> None:
     line.say(0.4)
     assert line.inputs.count(Input.SPEECH_STARTED) == 2
     line.answer("x")
-    line.listener.discard_words()
+    line.listener.take_words()
     assert line.listener.ended > 1.8
 
 

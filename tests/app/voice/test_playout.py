@@ -14,10 +14,10 @@ WORDS = (WordMark(0, 0), WordMark(4, 4000), WordMark(8, 8000), WordMark(14, 1200
 def spoken(now: float = 0.0) -> Playout:
     """A phrase of four words, half a second each, sent at once."""
     playout = Playout(7)
-    playout.begin_phrase(0, TEXT)
+    playout.begin_phrase(0, TEXT, 0)
     playout.add_words(WORDS)
     playout.add_sent(16000, now)
-    playout.end_phrase()
+    playout.end_phrase(16000)
     return playout
 
 
@@ -47,18 +47,18 @@ def test_a_word_is_heard_from_its_half(at: float, heard: str) -> None:
 
 def test_without_word_times_the_share_of_the_audio_counts_down_to_a_word() -> None:
     playout = Playout(1)
-    playout.begin_phrase(0, TEXT)
+    playout.begin_phrase(0, TEXT, 0)
     playout.add_sent(16000, 0.0)
-    playout.end_phrase()
+    playout.end_phrase(16000)
     assert TEXT[: playout.heard_chars(1.0)] == "one two "
 
 
 def test_audio_after_a_pause_starts_a_new_clock() -> None:
     playout = Playout(1)
-    playout.begin_phrase(0, "one")
+    playout.begin_phrase(0, "one", 0)
     playout.add_sent(8000, 0.0)
-    playout.end_phrase()
-    playout.begin_phrase(4, "two")
+    playout.end_phrase(8000)
+    playout.begin_phrase(4, "two", 8000)
     playout.add_sent(8000, 5.0)  # the carrier had been dry for four seconds
     assert playout.heard(5.5) == 12000
 
@@ -73,7 +73,7 @@ def test_a_clear_freezes_what_was_heard() -> None:
 
 def test_a_mark_proves_what_was_heard_and_names_its_reply() -> None:
     playout = Playout(7)
-    playout.begin_phrase(0, "x")
+    playout.begin_phrase(0, "x", 0)
     playout.add_sent(MARK_EVERY - 1, 0.0)
     assert not playout.mark_due()
     playout.add_sent(1, 0.0)
@@ -90,12 +90,12 @@ def test_a_mark_proves_what_was_heard_and_names_its_reply() -> None:
 def test_a_carrier_that_stalls_is_believed() -> None:
     """Marks that come later than the quickest show that less was heard than our clock says."""
     playout = Playout(1, round_trip=0.05)
-    playout.begin_phrase(0, TEXT)
+    playout.begin_phrase(0, TEXT, 0)
     playout.add_words(WORDS)
     playout.add_sent(4000, 0.0)
     name = playout.new_mark()
     playout.add_sent(12000, 0.0)
-    playout.end_phrase()
+    playout.end_phrase(16000)
     playout.mark_played(name, 1.05)  # expected at 0.55: the carrier is half a second late
     assert playout.heard(1.05) == pytest.approx(4000 + 0.05 * 8000, abs=2)
 
@@ -105,7 +105,7 @@ def test_a_carrier_that_stalls_is_believed() -> None:
 )
 def test_what_was_heard_only_grows_and_never_exceeds_what_was_sent(steps: list[tuple[str, int]]) -> None:
     playout, now, marks = Playout(1), 0.0, list[str]()
-    playout.begin_phrase(0, TEXT)
+    playout.begin_phrase(0, TEXT, 0)
     last = 0
     for kind, amount in steps:
         match kind:

@@ -17,8 +17,10 @@ from app.engines.ports import Delta, ReplyRequest, SpeechChunk, TextDelta, ToolC
 from app.engines.stt.timed import TimedRecogniser
 from app.engines.tts.timed import TimedSynthesiser
 from app.voice.events import Outcome
+from app.voice.ports import AfterReply, ToolResult
 from app.voice.profile import AgentProfile
 from app.voice.session import CallSession
+from app.voice.tools import EndCall
 from config.settings import TimedSettings
 from telephony.errors import HangupCause
 from telephony.events import MachineDetected
@@ -26,7 +28,10 @@ from telephony.media.frame import silence
 from tests.fakes.clock import run_virtual
 from tests.fakes.detector import FakeDetector
 from tests.fakes.leg import FakeLeg
+from tests.fakes.recogniser import FakeRecogniser
 from tests.fakes.recorder import FakeRecorder
+from tests.fakes.synthesiser import FakeSynthesiser
+from tests.fakes.turn_detector import FakeTurnDetector
 
 TIMED = TimedSettings()
 HEARD = TIMED.transcript
@@ -34,7 +39,11 @@ Caller = Callable[[FakeLeg], Awaitable[None]]
 
 
 def profile(**changes: Any) -> AgentProfile:
-    turns = {"endpoint_seconds": 0.3, "barge_in_seconds": 0.2, **changes.pop("turns", {})}
+    turns = {
+        "endpointing": {"usual_seconds": 0.3},
+        "overlap": {"confirm_seconds": 0.2},
+        **changes.pop("turns", {}),
+    }
     return AgentProfile.model_validate({"name": "test", "turns": turns, **changes})
 
 
@@ -70,6 +79,9 @@ def call(
     agent: AgentProfile | None = None,
     model: Any = None,
     voice: Any = None,
+    recogniser: Any = None,
+    turn: FakeTurnDetector | None = None,
+    sessions: list[CallSession] | None = None,
     lost_marks: bool = False,
 ) -> tuple[FakeLeg, FakeRecorder]:
     """One call, from its first frame to its record."""
@@ -78,11 +90,14 @@ def call(
         leg, recorder = FakeLeg(lost_marks=lost_marks), FakeRecorder()
         engines = Engines(
             FakeDetector(),
-            TimedRecogniser(TIMED),
+            recogniser or TimedRecogniser(TIMED),
             model or TimedLanguageModel(TIMED),
             voice or TimedSynthesiser(TIMED),
+            turn,
         )
         session = CallSession(uuid4(), agent or profile(), 1, leg, engines, recorder, 0.3)
+        if sessions is not None:
+            sessions.append(session)
         async with asyncio.timeout(600), asyncio.TaskGroup() as tasks:
             conversation = tasks.create_task(session.run())
             await asyncio.sleep(0)
@@ -123,7 +138,7 @@ def test_a_turn_is_answered_and_its_latency_is_the_sum_of_its_stages() -> None:
     stages = turn.latency
     assert stages.stt == pytest.approx(100, abs=1)
     assert stages.endpoint == pytest.approx(300, abs=2)
-    assert stages.llm == pytest.approx(150, abs=1)
+    assert stages.llm == pytest.approx(82, abs=2)  # of 150: it was asked at the final, not at the end
     assert stages.tts == pytest.approx(80, abs=1)
     parts = (stages.endpoint, stages.llm, stages.phrase, stages.tts, stages.send)
     assert stages.response == pytest.approx(sum(part or 0 for part in parts), abs=0.1)
@@ -202,10 +217,11 @@ def test_a_backchannel_does_not_stop_the_agent() -> None:
         await leg.say(0.12)
         await hear_reply(leg)
 
-    leg, recorder = call(caller)
+    leg, recorder = call(caller, recogniser=FakeRecogniser(["hello there", "mm-hmm"]))
     assert leg.clears == []
     (turn,) = recorder.turns
     assert turn.heard_text == turn.reply_text
+    assert [(heard.kind, heard.text) for heard in turn.backchannels] == [("backchannel", "mm-hmm")]
 
 
 def test_a_caller_who_goes_on_is_answered_once_with_all_the_words() -> None:
@@ -443,3 +459,105 @@ def test_sixty_seconds_of_silence_is_silence() -> None:
     _, recorder = call(caller, profile(turns={"no_input_seconds": 10.0, "no_input_reprompts": 9}))
     assert recorder.notes.count("no_input") >= 4
     assert all(turn.caller_text == "" for turn in recorder.turns)
+
+
+def test_a_reply_is_begun_before_the_turn_is_surely_over_and_heard_only_then() -> None:
+    model = Model([TextDelta("Here it is.")])
+
+    async def caller(leg: FakeLeg) -> None:
+        await leg.say(1.0)
+        await leg.hear(0.28)  # the final came, the turn is not over
+        assert len(model.requests) == 1
+        assert not leg.agent_talks()
+        await hear_reply(leg)
+
+    _, recorder = call(caller, model=model)
+    (turn,) = recorder.turns
+    assert turn.heard_text == "Here it is."
+    assert turn.latency.response is not None
+    assert turn.latency.response < 330
+    assert len(model.requests) == 1
+    (totals,) = [note.detail for note in recorder.noted("speculation")]
+    assert totals == {"started": 1, "used": 1, "dropped": 0}
+
+
+def test_a_speculation_is_dropped_when_the_caller_goes_on_and_few_are_made() -> None:
+    once: list[Delta | Exception] = [TextDelta("Here it is.")]
+    model = Model(once, once, once, once)
+
+    async def caller(leg: FakeLeg) -> None:
+        for _ in range(3):
+            await leg.say(0.6)
+            await leg.hear(0.26)
+        await hear_reply(leg)
+
+    _, recorder = call(caller, model=model)
+    (turn,) = recorder.turns
+    assert turn.caller_text == " ".join([HEARD] * 3)
+    (totals,) = [note.detail for note in recorder.noted("speculation")]
+    assert totals == {"started": 2, "used": 0, "dropped": 2}
+    assert len(model.requests) == 3
+
+
+def test_a_tool_that_writes_waits_for_the_end_of_the_turn() -> None:
+    ran: list[float] = []
+
+    class Booking(EndCall):
+        async def run(self, arguments: dict[str, Any]) -> ToolResult:
+            ran.append(asyncio.get_running_loop().time())
+            return ToolResult("{}", AfterReply.HANG_UP)
+
+    model = Model([ToolCall("1", "end_call", {}), TextDelta("Done.")])
+    stopped: list[float] = []
+
+    async def caller(leg: FakeLeg) -> None:
+        await leg.say(1.0)
+        stopped.append(asyncio.get_running_loop().time())
+        await until(leg, lambda: False)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.voice.tools.EndCall", Booking)
+        call(caller, model=model)
+    assert ran[0] - stopped[0] >= 0.28
+
+
+def test_the_sound_of_a_turn_shortens_or_lengthens_its_end() -> None:
+    endpointing = {"finished_seconds": 0.3, "usual_seconds": 0.6, "unfinished_seconds": 1.5}
+    endpoints = []
+    for verdict in (0.98, 0.02, None):
+        detector = FakeTurnDetector([verdict])
+
+        async def caller(leg: FakeLeg) -> None:
+            await leg.say(1.0)
+            await hear_reply(leg)
+
+        _, recorder = call(
+            caller,
+            profile(turns={"endpointing": endpointing}),
+            turn=detector,
+            recogniser=FakeRecogniser(["on saturdays"]),
+        )
+        (turn,) = recorder.turns
+        assert detector.heard == [pytest.approx(8000 * 1.15, abs=500)]
+        endpoints.append(turn.latency.endpoint or 0.0)
+    sooner, later, by_words = endpoints
+    assert sooner < by_words - 50
+    assert later > by_words + 50
+
+
+def test_a_sentence_of_ours_comes_before_what_the_model_still_has_to_say() -> None:
+    model = Model([TextDelta("One is here. Two is here. Three is here. Four is here.")])
+    sessions: list[CallSession] = []
+
+    async def caller(leg: FakeLeg) -> None:
+        await leg.say(1.0)
+        await until(leg, leg.agent_talks)
+        assert sessions[0].say("Hold the line.")
+        await hear_reply(leg)
+        await leg.hear(5.0)
+
+    voice = FakeSynthesiser()
+    _, recorder = call(caller, model=model, voice=voice, sessions=sessions)
+    assert voice.phrases.index("Hold the line.") < voice.phrases.index("Four is here.")
+    (turn,) = recorder.turns
+    assert turn.heard_text == "One is here. Two is here. Three is here. Four is here."
