@@ -196,12 +196,12 @@ class Listener:
         self._session.report(Input.SPEECH_STARTED, None)
 
     def _onset_of_overlap(self, onset: int) -> int:
-        """Where speech over the agent began: with the sound before it was known to be speech. What follows a
-        short stretch that was judged to be nothing goes on where that ended, as if without the gap."""
+        """Where speech over the agent began: with the sound before it was known to be speech, or with the short
+        stretch shortly before it that was judged to be nothing."""
         begun = min(onset, self._sound.began) if onset - self._sound.began < _SOUND_BEFORE else onset
         before, self._before = self._before, None
         if before is not None and begun - before[1] < _SAME_STRETCH:
-            begun -= before[1] - before[0]
+            begun = before[0]
         return begun
 
     def _stopped(self) -> None:
