@@ -37,6 +37,7 @@ QUESTION = ROOT / "demo" / "hours.wav"
 FIRST, LAST = 0.8, 3.0  # seconds into the answer, between which the sound begins
 DECIDED = 2.0  # seconds after the onset in which a clear belongs to the sound
 SLOW = 0.5
+PAUSED = 0.12
 LISTEN = 15.0
 PROBE = SAMPLE_RATE // 2
 
@@ -156,6 +157,8 @@ def report(trials: list[Trial]) -> str:
     )
     times = [_latency(name, Percentiles.of(values)) for name, values in latencies]
     lines.append(table(("interruptions, ms", "trials", "p50", "p95", "max"), times))
+    paused = sum(trial.fed_until is not None and trial.fed_until <= PAUSED for trial in people)
+    lines.append(f"nothing was fed from {PAUSED * 1000:.0f} ms after the onset on: {paused} of {len(people)}")
     wrong = [trial for trial in trials if (trial.cleared is not None) != trial.sound.interrupts]
     slow = [trial for trial in people if trial.cleared is not None and trial.cleared > SLOW]
     lines.append("\n".join(f"wrong: {_line(trial)}" for trial in wrong))

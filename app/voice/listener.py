@@ -35,7 +35,7 @@ PRE_ROLL = SAMPLE_RATE * 3 // 10
 _LEVEL_SAMPLES = 256  # the detector's window
 _SOUND_BEFORE = SAMPLE_RATE // 4  # samples by which a sound may begin before it is known to be speech
 _PROBE_EVERY = SAMPLE_RATE // 10
-_SAME_STRETCH = SAMPLE_RATE * 2 // 5  # samples of a gap inside speech that goes on: "sorry, where is it"
+_SAME_STRETCH = SAMPLE_RATE // 2  # samples of a gap inside speech that goes on: "sorry, where is it"
 _GOES_ON = {OverlapAction.DUCK_AND_CONTINUE, OverlapAction.IGNORE}
 
 Report = Callable[[Input, float | None], None]
