@@ -29,8 +29,8 @@ MESSAGE_SAMPLES = 5 * FRAME_SAMPLES
 """Samples handed to the leg at once: 100 ms. Smaller messages cost more and make carriers skip."""
 
 HESITATION = 0.1
-"""Seconds of what was sent that must be left to make it worth feeding nothing: in half of the voices a detector
-tells within 0.06 s that a sound is speech, in others, which begin with breath, only after 0.25 s."""
+"""Seconds of what was sent that must be left to make it worth feeding nothing: in half of the voices a
+detector tells within 0.06 s that a sound is speech, in others, which begin with breath, only after 0.25 s."""
 
 _PHRASES = 2  # phrases that wait for speech
 _PIECES = 16  # pieces of audio that wait to be played

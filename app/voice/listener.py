@@ -196,7 +196,7 @@ class Listener:
         self._session.report(Input.SPEECH_STARTED, None)
 
     def _onset_of_overlap(self, onset: int) -> int:
-        """Where speech over the agent began: with the sound before it was known to be speech, or with the short
+        """Where speech over the agent began: with the sound before it was known to be speech, or with the
         stretch shortly before it that was judged to be nothing."""
         begun = min(onset, self._sound.began) if onset - self._sound.began < _SOUND_BEFORE else onset
         before, self._before = self._before, None
