@@ -261,6 +261,11 @@ def test_any_text_in_any_language_is_taken(text: str, language: str) -> None:
     assert_consistent(text, speakable(text, language))
 
 
-@given(st.text(alphabet="abc XYZ äßé ,.?!'\n", max_size=100).filter(lambda text: any(map(str.isalnum, text))))
+def _is_plain(text: str) -> bool:
+    """It has words, and none of them is the name of a host, which is spelled: "x.ca"."""
+    return any(map(str.isalnum, text)) and not re.search(r"\w\.\w", text)
+
+
+@given(st.text(alphabet="abc XYZ äßé ,.?!'\n", max_size=100).filter(_is_plain))
 def test_plain_text_stays_as_it_is(text: str) -> None:
     assert speakable(text, "en-US") == Spoken(text, range(len(text) + 1))
