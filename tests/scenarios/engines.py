@@ -216,7 +216,9 @@ class ToldSynthesiser(_Engine):
         if self._told.silent:
             return
         a_character = SECONDS_A_CHARACTER * SAMPLE_RATE
-        audio = sounds.speech(len(phrase.strip()) * SECONDS_A_CHARACTER, "agent", phrase)
+        seconds = len(phrase.strip()) * SECONDS_A_CHARACTER
+        hums = self._told.hums
+        audio = sounds.hum(seconds) if hums else sounds.speech(seconds, "agent", phrase)
         marks = [
             WordMark(word.start(), round(word.start() * a_character)) for word in re.finditer(r"\S+", phrase)
         ]

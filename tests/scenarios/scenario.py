@@ -58,6 +58,7 @@ class ToldVoice:
     first_audio_after: float = 0.08
     silent: bool = False  # it makes no audio at all and does not fail
     fails: bool = False
+    hums: bool = False  # a tone in place of speech, whose own steps from sample to sample are small
 
 
 # What the caller does, and when

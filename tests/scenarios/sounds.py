@@ -42,6 +42,14 @@ def speech(seconds: float, speaker: Speaker, seed: str, level: float = 0.0) -> S
     return _pcm(_faded(taken) * 10 ** (level / 20))
 
 
+def hum(seconds: float) -> Samples:
+    """A tone that changes by 1.4 % of full scale at most from sample to sample.
+
+    Of 97 Hz, so that neither frames nor characters end where it is zero.
+    """
+    return _pcm(6000 * np.sin(2 * np.pi * 97 * np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE))
+
+
 def cough(seconds: float, level: float) -> Samples:
     """A burst of breath that dies away. ``level`` is its peak RMS in dBFS."""
     length = round(seconds * SAMPLE_RATE)
