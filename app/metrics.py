@@ -46,6 +46,9 @@ ECHOES = Counter(
 INTONATION_FAILURES = Counter(
     "trunkline_turn_detector_failures_total", "Pauses that the turn detector did not judge; words did alone"
 )
+PHRASES_NOT_PREPARED = Counter(
+    "trunkline_phrases_not_prepared_total", "Fixed sentences whose audio could not be made beforehand"
+)
 FINALS_LOST = Counter(
     "trunkline_recogniser_finals_lost_total", "Final transcripts that a recogniser owed and never gave"
 )

@@ -11,6 +11,7 @@ import structlog
 
 from app.engines.errors import EngineError
 from app.engines.ports import SpeechChunk, Synthesiser, VoiceSpec
+from app.metrics import PHRASES_NOT_PREPARED
 
 log = structlog.get_logger(__name__)
 
@@ -25,12 +26,10 @@ class CachedSynthesiser:
     """Speaks prepared phrases from memory, and any other with the synthesiser that it was given.
 
     ``kept_bytes``: audio in memory, of at most ``most_bytes``; what was not used for longest goes first.
-    ``failures``: phrases whose preparation failed, since the start.
     """
 
     def __init__(self, synthesiser: Synthesiser, most_bytes: int = MOST_BYTES) -> None:
         self.kept_bytes = 0
-        self.failures = 0
         self._synthesiser = synthesiser
         self._most_bytes = most_bytes
         self._kept: OrderedDict[_Key, tuple[SpeechChunk, ...]] = OrderedDict()
@@ -70,8 +69,8 @@ class CachedSynthesiser:
             try:
                 chunks = tuple([chunk async for chunk in self._synthesiser.speak(phrase, voice)])
             except EngineError as error:
-                self.failures += 1
-                log.warning("phrase_not_prepared", engine=self.name, characters=len(phrase), error=str(error))
+                PHRASES_NOT_PREPARED.inc()
+                log.warning("phrase not prepared", engine=self.name, characters=len(phrase), error=str(error))
             else:
                 self._keep((phrase, voice), chunks)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+from prometheus_client import REGISTRY
 
 from app.engines.ports import SpeechChunk, VoiceSpec
 from app.engines.tts.cached import CachedSynthesiser
@@ -12,6 +13,10 @@ VOICE = VoiceSpec()
 
 async def collect(engine: CachedSynthesiser, phrase: str, voice: VoiceSpec = VOICE) -> list[SpeechChunk]:
     return [chunk async for chunk in engine.speak(phrase, voice)]
+
+
+def not_prepared() -> float:
+    return REGISTRY.get_sample_value("trunkline_phrases_not_prepared_total") or 0.0
 
 
 def audio(chunks: list[SpeechChunk]) -> Samples:
@@ -61,8 +66,9 @@ async def test_what_was_not_used_for_longest_is_dropped() -> None:
 async def test_a_phrase_that_fails_costs_no_other() -> None:
     fake = FakeSynthesiser(fail_after=1)
     cached = CachedSynthesiser(fake)
+    before = not_prepared()
     await cached.prepare(["It has two pieces.", "a", "It has many pieces, too.", "b"], VOICE)
-    assert cached.failures == 2
+    assert not_prepared() - before == 2
     fake.phrases.clear()
     await collect(cached, "a")
     await collect(cached, "b")
