@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import structlog
 import uvicorn
@@ -47,7 +48,13 @@ def create_app(services: Services) -> FastAPI:
     async def ready() -> Response:
         calls = services.live
         is_ready = not calls.draining and not calls.full
-        detail = {"ready": is_ready, "draining": calls.draining, "full": calls.full, "calls": len(calls)}
+        detail = {
+            "ready": is_ready,
+            "draining": calls.draining,
+            "full": calls.full,
+            "calls": len(calls),
+            "engines": [asdict(one) for engines in services.engines.lists for one in engines.standings],
+        }
         return JSONResponse(detail, 200 if is_ready else 503)
 
     @app.get("/metrics")

@@ -52,6 +52,42 @@ PHRASES_NOT_PREPARED = Counter(
 FINALS_LOST = Counter(
     "trunkline_recogniser_finals_lost_total", "Final transcripts that a recogniser owed and never gave"
 )
+AUDIO_DROPPED = Counter(
+    "trunkline_recogniser_audio_dropped_seconds_total",
+    "Audio of callers that a recogniser could not take and never heard, in seconds",
+    ["engine"],
+)
+ENGINE_BREAKER = Gauge(
+    "trunkline_engine_breaker", "Whether an engine is asked: 0 yes, 1 on trial, 2 no", ["port", "engine"]
+)
+ENGINE_FAILURES = Counter(
+    "trunkline_engine_failures_total",
+    "Uses of an engine that failed: error, timeout (late by its own measure), trial; refused: it works, "
+    "and does not serve that request",
+    ["port", "engine", "reason"],
+)
+ENGINE_SWITCHES = Counter(
+    "trunkline_engine_switches_total",
+    "Calls that went on with another engine of the list",
+    ["port", "engine"],
+)
+ENGINE_FIRST_SECONDS = Histogram(
+    "trunkline_engine_first_seconds",
+    "Time from asking an engine to its first token, audio or final transcript, in seconds",
+    ["port", "engine"],
+    buckets=(0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10),
+)
+HEDGES = Counter(
+    "trunkline_engine_hedges_total",
+    "Second requests to a language model that was late: won (answered first), lost",
+    ["engine", "fate"],
+)
+LANGUAGE_TOKENS = Counter(
+    "trunkline_language_model_tokens_total",
+    "Tokens that replies took, as servers count them: prompt, cached (of the prompt), completion",
+    ["engine", "kind"],
+)
+OUTAGES = Counter("trunkline_engine_outages_total", "Replies that the script of the outage gave")
 CALLS_ACTIVE = Gauge("trunkline_calls_active", "Conversations running in this process")
 CALLS_ENDED = Counter("trunkline_calls_ended_total", "Calls by hang-up cause", ["cause"])
 CALLS_REFUSED = Counter(

@@ -15,7 +15,7 @@ from app.calls.presence import Presence
 from app.calls.recorder import Recorder
 from app.db.session import Database
 from app.db.start import open_database
-from app.engines.build import Engines, build_engines
+from app.engines.build import BuiltEngines, build_engines
 from app.voice.prepared import prepared_phrases, voice_of
 from app.voice.session import hints_of
 from config.settings import AGENTS, Settings
@@ -32,7 +32,7 @@ class Services:
 
     settings: Settings
     database: Database
-    engines: Engines
+    engines: BuiltEngines
     live: LiveCalls
     desk: CallDesk
     twilio: TwilioCarrier
@@ -44,7 +44,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
     Raises ``EngineUnavailable``, ``DatabaseError``, ``AgentFileError``; each says what to do.
     """
-    engines = build_engines(settings.engines)
+    engines = build_engines(settings.engines, settings.models_dir)
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         database = await _start(engines, settings, stack)
@@ -61,7 +61,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         desk = CallDesk(agents, settings.calls.agent, engines, recorder, live, settings.calls.lead_seconds)
         twilio = TwilioCarrier(_twilio_settings(settings, profile.says.busy), desk)
         async with asyncio.TaskGroup() as tasks:
-            keepers = [tasks.create_task(recorder.run()), tasks.create_task(presence.run())]
+            keepers = [
+                tasks.create_task(keeping)
+                for keeping in (recorder.run(), presence.run(), *(listed.watch() for listed in engines.lists))
+            ]
             try:
                 yield Services(settings, database, engines, live, desk, twilio)
             finally:
@@ -71,7 +74,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                     keeper.cancel()
 
 
-async def _start(engines: Engines, settings: Settings, stack: AsyncExitStack) -> Database:
+async def _start(engines: BuiltEngines, settings: Settings, stack: AsyncExitStack) -> Database:
     """Start engines and database; ``stack`` closes them."""
     async with asyncio.TaskGroup() as starting:
         for engine in engines.all():

@@ -77,6 +77,9 @@ class Turn(Base):
     heard_text: Mapped[str]
     interrupted: Mapped[bool]
     backchannels: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'"))
+    caller_words: Mapped[list[dict[str, Any]]] = mapped_column(server_default=text("'[]'"))
+    caller_confidence: Mapped[float | None]
+    caller_language: Mapped[str | None]
     stt_ms: Mapped[float | None]
     endpoint_ms: Mapped[float | None]
     llm_ms: Mapped[float | None]

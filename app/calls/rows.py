@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.calls.models import Call, CallEvent, Turn
-from app.voice.events import CallEnded, CallNoted, CallRecord, CallStarted, TurnCompleted
+from app.voice.events import CallEnded, CallerWord, CallNoted, CallRecord, CallStarted, TurnCompleted
 
 Row: TypeAlias = dict[str, Any]
 
@@ -130,6 +130,9 @@ def _turn(event: TurnCompleted) -> Row:
         "heard_text": event.heard_text,
         "interrupted": event.interrupted,
         "backchannels": [asdict(backchannel) for backchannel in event.backchannels],
+        "caller_words": [_word(word) for word in event.caller_words],
+        "caller_confidence": _rounded(event.caller_confidence),
+        "caller_language": event.caller_language,
         "stt_ms": latency.stt,
         "endpoint_ms": latency.endpoint,
         "llm_ms": latency.llm,
@@ -138,3 +141,17 @@ def _turn(event: TurnCompleted) -> Row:
         "send_ms": latency.send,
         "response_ms": latency.response,
     }
+
+
+def _word(word: CallerWord) -> Row:
+    """Milliseconds are enough of a time, and thousandths of a confidence."""
+    return {
+        "text": word.text,
+        "started": round(word.started, 3),
+        "ended": round(word.ended, 3),
+        "confidence": _rounded(word.confidence),
+    }
+
+
+def _rounded(confidence: float | None) -> float | None:
+    return None if confidence is None else round(confidence, 3)

@@ -62,10 +62,21 @@ class BackchannelDetail(_Schema):
     ended: float
 
 
+class CallerWordDetail(_Schema):
+    """A word of the caller, in seconds of the call's media clock; ``confidence``, 0 to 1, may be unknown."""
+
+    text: str
+    started: float
+    ended: float
+    confidence: float | None
+
+
 class TurnDetail(_Schema):
     """A caller's words and the reply. ``heard_text`` is what of the reply the caller heard.
 
-    ``caller_started`` and ``caller_ended`` are seconds of the call's media clock.
+    ``caller_started`` and ``caller_ended``, by voice activity, are seconds of the call's media clock.
+    What the recogniser tells of ``caller_text``: ``caller_words``, those of its words whose times it knows;
+    ``caller_confidence``, 0 to 1, of the least sure part; ``caller_language`` (BCP 47) of most of it.
     """
 
     index: int
@@ -73,6 +84,9 @@ class TurnDetail(_Schema):
     caller_text: str
     caller_started: float | None
     caller_ended: float | None
+    caller_words: list[CallerWordDetail]
+    caller_confidence: float | None
+    caller_language: str | None
     reply_text: str
     heard_text: str
     interrupted: bool

@@ -17,6 +17,7 @@ from app.calls.repository import STAGES, CallFilter, Position
 from app.calls.schemas import (
     BackchannelDetail,
     CallDetail,
+    CallerWordDetail,
     CallPage,
     CallSummary,
     EventDetail,
@@ -105,6 +106,9 @@ def _turn(turn: Turn) -> TurnDetail:
         caller_text=turn.caller_text,
         caller_started=turn.caller_started,
         caller_ended=turn.caller_ended,
+        caller_words=[CallerWordDetail(**word) for word in turn.caller_words],
+        caller_confidence=turn.caller_confidence,
+        caller_language=turn.caller_language,
         reply_text=turn.reply_text,
         heard_text=turn.heard_text,
         interrupted=turn.interrupted,

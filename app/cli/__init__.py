@@ -9,9 +9,11 @@ import typer
 from app.agents.files import AgentFileError
 from app.agents.service import StoredProfileError, UnknownAgent
 from app.auth.service import WeakKey
-from app.cli import bench, calling, db, keys, latency, serving, twilio
+from app.cli import bench, calling, db, keys, latency, models, serving, twilio, voices
 from app.db.errors import DatabaseError
 from app.engines.errors import EngineUnavailable
+from app.engines.supply.catalogue import CatalogueError
+from app.engines.supply.fetch import ModelNotFetched
 from app.main import PortInUse
 from config.secrets import SecretsError
 from telephony.errors import TelephonyError
@@ -27,14 +29,18 @@ cli.command("call")(calling.call)
 cli.command("demo")(calling.demo)
 cli.command("latency")(latency.latency)
 cli.command("bench")(bench.bench)
+cli.command("voices")(voices.voices)
 cli.add_typer(keys.cli, name="keys")
 cli.add_typer(db.cli, name="db")
+cli.add_typer(models.cli, name="models")
 cli.add_typer(twilio.cli, name="twilio")
 
 _UNDERSTOOD = (
     AgentFileError,
+    CatalogueError,
     DatabaseError,
     EngineUnavailable,
+    ModelNotFetched,
     PortInUse,
     SecretsError,
     StoredProfileError,

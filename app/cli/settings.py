@@ -11,10 +11,10 @@ from config.secrets import FirstStart, complete_secrets
 from config.settings import Settings
 
 
-def read_settings() -> Settings:
-    """The settings of this process; ends it with a clear message when one is invalid."""
+def read_settings(profile: str = "") -> Settings:
+    """The settings of this process, or of a profile; ends it with a clear message when one is invalid."""
     try:
-        return Settings()
+        return Settings(profile=profile) if profile else Settings()
     except ValidationError as error:
         lines = [
             f"  TRUNKLINE_{'__'.join(str(part).upper() for part in problem['loc'])}: {problem['msg']}"

@@ -30,9 +30,15 @@ class EmbeddedPostgres:
         """Start the server, or join it where it runs; returns the database's URL.
 
         The first start makes the database (about 0.6 s), a later one takes 0.1 s, joining 0.01 s.
-        Raises ``DatabaseUnavailable``.
+        Cancelled, it waits until the server is there all the same, so that ``stop`` finds it. Raises
+        ``DatabaseUnavailable``.
         """
-        return await asyncio.to_thread(self._start)
+        starting = asyncio.get_running_loop().run_in_executor(None, self._start)
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.wait([starting])
+            raise
 
     async def stop(self) -> None:
         """Leave the server; when nobody else uses it, stop it. Raises ``DatabaseUnavailable``."""

@@ -1,4 +1,4 @@
-"""The four ports of a conversation: voice activity, recognition, language, speech.
+"""The ports of a conversation: voice activity, recognition, end of turn, language, speech, translation.
 
 All audio is mono PCM16 at 8 kHz, as on the telephone; an adapter resamples for its engine. Every
 callback is called on the event loop. ``start`` loads what the engine needs and raises
@@ -7,12 +7,12 @@ callback is called on the event loop. ``start`` loads what the engine needs and 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
 from app.engines.llm.script import Script
-from telephony.media.frame import Samples
+from telephony.media.frame import SAMPLE_RATE, Samples
 
 
 class Engine(Protocol):
@@ -79,31 +79,58 @@ class Expectation:
     length: int | None = None
 
 
+HELD_SAMPLES = 60 * SAMPLE_RATE
+"""What a stream of a recogniser holds at least, of audio that comes faster than it is heard: all that another
+recogniser lost is pushed at once."""
+
 UNCLEAR = "[unclear]"
 """The transcript of speech whose words the recogniser does not believe; no text at all: no speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecognisedWord:
+    """A word and where it was said: samples from the first one pushed of its segment."""
+
+    text: str
+    start: int
+    end: int
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
     """What the recogniser heard in the current segment so far (interim) or in all of it (final).
 
-    A final with empty ``text`` says that the segment held no words. ``confidence`` is 0 to 1 where known.
+    A final with empty ``text`` says that the segment held no words; one that is ``lost``, that the engine
+    failed while it heard the segment, whose words nobody knows. ``confidence`` is 0 to 1; it, ``words`` and
+    ``language`` (BCP 47, as heard) are there where the engine knows them.
     """
 
     text: str
     final: bool
     confidence: float | None = None
+    words: tuple[RecognisedWord, ...] = ()
+    language: str | None = None
+    lost: bool = False
+
+
+EMPTY = Transcript("", final=True)
+LOST = Transcript("", final=True, lost=True)
 
 
 class RecogniserStream(Protocol):
     """Recognition of one leg. Audio comes in segments: some pushes, then ``finish_segment``, and again.
 
     A segment is one stretch of speech with the audio just before it. Exactly one final transcript answers
-    each ``finish_segment``, in order.
+    each ``finish_segment``, in order; where the engine failed, one that is ``lost``, once that is known.
+    Transcripts are never reported from inside a call to the stream.
     """
 
     def push(self, samples: Samples) -> None:
-        """Take audio of the current segment. Never blocks; what it cannot take is dropped and counted."""
+        """Take audio of the current segment. Never blocks.
+
+        It holds ``HELD_SAMPLES`` pushed at once; what it cannot take is dropped and counted.
+        """
 
     def finish_segment(self) -> None:
         """The caller paused: send the final transcript of this segment as soon as it is known."""
@@ -119,10 +146,13 @@ class Recogniser(Engine, Protocol):
     """Turns speech into text on any number of legs at once."""
 
     async def prepare(self, hints: RecognitionHints) -> None:
-        """Load what these hints need, so that the first call does not wait for it."""
+        """Load what these hints need, so that the first call does not wait for it.
+
+        Raises ``RequestRefused`` for a language that it does not know.
+        """
 
     def open(self, hints: RecognitionHints, sink: Callable[[Transcript], None]) -> RecogniserStream:
-        """A stream for one leg, whose transcripts are reported to ``sink``."""
+        """A stream for one leg, whose transcripts are reported to ``sink``. Raises ``RequestRefused``."""
 
 
 # The end of a turn
@@ -177,40 +207,84 @@ class TextDelta:
     text: str
 
 
-Delta: TypeAlias = TextDelta | ToolCall | Expectation
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The model, or its server's filter, will not answer. ``text`` is the model's own word on it, not to be
+    spoken."""
+
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """The model is at work on what is not spoken: a thought, the arguments of a tool call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """No model is left: what follows is from ``ReplyRequest.outage``."""
+
+
+Delta: TypeAlias = TextDelta | ToolCall | Expectation | Refusal | Working | Outage
 """One step of a reply. An ``Expectation`` says what the reply asks the caller for."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyRequest:
-    """All that a model needs for the next reply. ``script`` is the agent's own, for scripted models."""
+    """All that a model needs for the next reply. ``script`` is the agent's own, for scripted models.
+
+    ``outage`` is what the caller hears when no model answers; ``None``: that is an error.
+    """
 
     messages: Sequence[Message]
     tools: Sequence[ToolSpec] = ()
     script: Script = field(default_factory=Script)
+    outage: Script | None = None
 
 
 class LanguageModel(Engine, Protocol):
     """Streams replies. Keeps no state between requests: the messages are the state."""
 
-    def reply(self, request: ReplyRequest) -> AsyncIterator[Delta]:
+    def reply(self, request: ReplyRequest) -> AsyncGenerator[Delta, None]:
         """The reply's deltas as they are made; ends after a reply or after its tool calls.
 
-        Raises ``EngineError``. Closing the iterator or cancelling the task stops the model.
+        Raises ``EngineError``. Closing the generator or cancelling the task stops the model.
         """
 
 
 # Speech
 
 
+Gender: TypeAlias = Literal["", "female", "male", "neutral"]
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice that an engine has. ``name`` is for ``VoiceSpec``; ``gender`` is empty where not known."""
+
+    name: str
+    language: str
+    gender: Gender = ""
+    title: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class VoiceSpec:
-    """A voice by the engine's own name. ``rate`` and ``pitch`` are factors of the voice's normal ones."""
+    """How to speak. ``name``: the engine's own name of a voice; empty: its best one of the language.
+
+    ``rate`` and ``pitch`` are factors of the voice's normal ones. ``named``: pairs of an engine and its
+    voice, for engines whose voice is not ``name``; in a list, ``name`` is meant for the first engine.
+    """
 
     name: str = ""
     language: str = "en-US"
     rate: float = 1.0
     pitch: float = 1.0
+    named: tuple[tuple[str, str], ...] = ()
+
+    def of(self, engine: str, *, first: bool) -> VoiceSpec:
+        """As this engine is to speak; ``first``: of its list."""
+        return replace(self, name=dict(self.named).get(engine, self.name if first else ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +306,46 @@ class SpeechChunk:
 class Synthesiser(Engine, Protocol):
     """Speaks phrases."""
 
+    async def voices(self) -> Sequence[Voice]:
+        """The voices to choose from. Raises ``EngineError``."""
+
     def speak(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None]:
         """The phrase's audio as it is made. Closing the generator stops the engine at once.
 
         Raises ``EngineError``.
+        """
+
+
+# Translation
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """A phrase said before, and what it was translated to."""
+
+    text: str
+    translation: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranslationRequest:
+    """A phrase to be translated. Languages are BCP 47; ``earlier`` is the talk before it, oldest first.
+
+    ``glossary``: pairs of a term and how it is to be translated; engines that cannot be told leave it.
+    """
+
+    text: str
+    source: str
+    target: str
+    earlier: tuple[Translated, ...] = ()
+    glossary: tuple[tuple[str, str], ...] = ()
+
+
+class Translator(Engine, Protocol):
+    """Translates phrases. Keeps no state between requests."""
+
+    def translate(self, request: TranslationRequest) -> AsyncGenerator[str, None]:
+        """The translation, in pieces as they are made; nothing for a text without words.
+
+        Raises ``EngineError``. Closing the generator stops the engine.
         """

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from app.engines.languages import root
+
 _NONE: frozenset[str] = frozenset()
 
 
@@ -104,7 +106,7 @@ _FOLLOWING = re.compile(r"\s+[\"'(\[“‘„«¿¡*_]*(?P<word>\S)(?P<rest>[^\W
 
 def abbreviations_of(tag: str) -> Abbreviations:
     """The abbreviations of a BCP 47 tag's language; for a language unknown, those that many share."""
-    language = tag.replace("_", "-").split("-", maxsplit=1)[0].lower()
+    language = root(tag)
     known = _BY_LANGUAGE.get(language)
     return known or Abbreviations(before_words=_EVERYWHERE, ordinals=language in _ORDINAL_STOPS)
 

@@ -67,11 +67,26 @@ class Backchannel:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerWord:
+    """A word of the caller. ``started``, ``ended``: seconds of the leg's media clock.
+
+    ``confidence`` is 0 to 1, where the recogniser tells it.
+    """
+
+    text: str
+    started: float
+    ended: float
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TurnCompleted:
     """A caller's words and the agent's reply to them. Greetings and reprompts have no caller text.
 
-    ``started``, ``ended``: seconds of the leg's media clock. ``heard_text`` is what of ``reply_text`` the
-    caller heard: shorter after a barge-in.
+    ``started``, ``ended``: seconds of the leg's media clock, by voice activity. ``heard_text`` is what of
+    ``reply_text`` the caller heard: shorter after a barge-in. ``caller_words`` are those words of
+    ``caller_text`` that the recogniser gave times for; ``caller_confidence``, 0 to 1, is that of the least
+    sure part of it, ``caller_language`` (BCP 47, as heard) that of most of it, where the recogniser tells.
     """
 
     call_id: UUID
@@ -85,6 +100,9 @@ class TurnCompleted:
     interrupted: bool
     latency: TurnLatency = field(default_factory=TurnLatency)
     backchannels: tuple[Backchannel, ...] = ()
+    caller_words: tuple[CallerWord, ...] = ()
+    caller_confidence: float | None = None
+    caller_language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from app.engines.ports import (
+    UNCLEAR,
     Expectation,
     Recogniser,
     RecognitionHints,
@@ -23,6 +24,8 @@ from app.voice.events import Backchannel
 from app.voice.language import language_of
 from app.voice.overlap import Evidence, Verdict, judge
 from app.voice.profile import OverlapAction, TurnTaking
+from app.voice.said import Said
+from app.voice.segment_clock import SegmentClock
 from app.voice.turn import Input
 from app.voice.words import CallerWords, Heard
 from telephony.events import AudioReceived
@@ -43,12 +46,15 @@ Report = Callable[[Input, float | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """What a listener asks of the session: reports of inputs, what the agent says, where backchannels go."""
+    """What a listener asks of the session: reports of inputs, what the agent says, where backchannels go.
+
+    A backchannel comes with its words.
+    """
 
     clock: Callable[[], float]
     report: Report
     agent_text: Callable[[], str]
-    backchannel: Callable[[Backchannel], None]
+    backchannel: Callable[[Backchannel, Said], None]
 
 
 @dataclass(slots=True)
@@ -84,7 +90,7 @@ class Listener:
         self._received = 0  # samples of the media clock so far
         self._arrived = session.clock()  # when the latest of them came
         self._recent: deque[tuple[int, Samples]] = deque()  # (position, samples), the last PRE_ROLL
-        self._pushed = 0  # up to where the recogniser was given audio
+        self._given = SegmentClock()  # the recogniser's audio
         self._in_segment = False
         self._held = False  # what is heard is the agent's own echo, so far
         self._agent_talks = False
@@ -148,14 +154,14 @@ class Listener:
         """What the caller was asked for."""
         self._stt.expect(expectation)
 
-    def take_words(self) -> str:
+    def take_words(self) -> Said:
         """The caller's words, for a reply; finals that are still to come belong to them."""
         self._began = None
         return self.words.take()
 
-    def restore_words(self, text: str, began: float | None) -> None:
+    def restore_words(self, said: Said, began: float | None) -> None:
         """Words taken before turn out to be the beginning of what the caller says."""
-        self.words.restore(text)
+        self.words.restore(said)
         if began is not None:
             self._began = int(began * SAMPLE_RATE)
 
@@ -209,7 +215,7 @@ class Listener:
             self._held = False
             return
         self._in_segment = False
-        self.words.finish_segment(self._session.clock())
+        self.words.finish_segment(self._session.clock(), self._given.finish())
         self.final_asked, self.final_at = self._session.clock(), None
         self._stt.finish_segment()
         self._session.report(Input.SPEECH_STOPPED, self.silent_since)
@@ -267,9 +273,10 @@ class Listener:
         at = self.began
         if self._overlap is not None:
             self._before = (self._overlap.onset, self._gate.last_speech)
-        text = self.take_words()
+        said = self.take_words()
         self._overlap = None
-        self._session.backchannel(Backchannel(text, str(verdict), at or self.ended, self.ended))
+        heard = Backchannel(said.text, str(verdict), at or self.ended, self.ended)
+        self._session.backchannel(heard, said)
 
     def _report_words(self) -> None:
         if not self.words.complete:
@@ -282,6 +289,9 @@ class Listener:
 
     def _on_transcript(self, transcript: Transcript) -> None:
         lost = self.words.lost
+        if transcript.lost:
+            FINALS_LOST.inc()
+            transcript = replace(transcript, text=UNCLEAR)  # it was speech: the agent asks again
         heard = self.words.hear(transcript, self._session.clock(), in_segment=self._in_segment)
         FINALS_LOST.inc(self.words.lost - lost)
         if heard is Heard.NOTHING:
@@ -297,7 +307,7 @@ class Listener:
         self._in_segment = True
         if self._began is None:
             self._began = onset
-        start = max(self._pushed, onset - PRE_ROLL)
+        start = max(self._given.end, onset - PRE_ROLL)
         for at, samples in self._recent:
             if at + len(samples) > start:
                 skip = max(0, start - at)
@@ -305,7 +315,7 @@ class Listener:
 
     def _push(self, at: int, samples: Samples) -> None:
         self._stt.push(samples)
-        self._pushed = at + len(samples)
+        self._given.push(at, len(samples))
 
     def _tail(self, end: int, count: int) -> Samples:
         """The ``count`` samples before position ``end``, as far as they are kept."""

@@ -50,13 +50,13 @@ class CallLog:
         self, turn: Turn, began: float | None, ended: float | None, latency: TurnLatency | None = None
     ) -> None:
         """A turn is over. ``began``, ``ended``: where the caller spoke, in seconds of the media clock."""
-        spoken = bool(turn.caller_text)
+        caller, spoken = turn.caller, bool(turn.caller_text)
         self.recorder.record(
             TurnCompleted(
                 call_id=self.call_id,
                 at=datetime.now(UTC),
                 index=turn.index,
-                caller_text=turn.caller_text,
+                caller_text=caller.text,
                 caller_started=began if spoken else None,
                 caller_ended=ended if spoken else None,
                 reply_text=turn.reply_text,
@@ -64,6 +64,9 @@ class CallLog:
                 interrupted=turn.interrupted,
                 latency=latency or TurnLatency(),
                 backchannels=tuple(turn.backchannels),
+                caller_words=caller.words,
+                caller_confidence=caller.confidence,
+                caller_language=caller.language,
             )
         )
 

@@ -23,7 +23,10 @@ def prepared_phrases(profile: AgentProfile) -> tuple[str, ...]:
 
 def voice_of(profile: AgentProfile) -> VoiceSpec:
     """The voice of all that the agent says."""
-    return VoiceSpec(profile.voice.name, profile.language, profile.voice.rate, profile.voice.pitch)
+    voice = profile.voice
+    return VoiceSpec(
+        voice.name, profile.language, voice.rate, voice.pitch, tuple(sorted(voice.names.items()))
+    )
 
 
 def _sentences(profile: AgentProfile) -> Iterator[str]:
@@ -32,3 +35,6 @@ def _sentences(profile: AgentProfile) -> Iterator[str]:
             yield said
         else:
             yield from said
+    yield from profile.in_outage.no_match
+    for intent in profile.in_outage.intents.values():
+        yield intent.say

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.engines.llm.script import Script
+from app.engines.llm.script import Intent, Script
 
 Seconds = Annotated[float, Field(gt=0, le=24 * 3600)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
@@ -18,9 +18,13 @@ class _Part(BaseModel):
 
 
 class VoiceSettings(_Part):
-    """The agent's voice, by the speech engine's own name for it; empty: the default of the language."""
+    """The agent's voice, by the speech engine's own name for it; empty: the default of the language.
+
+    ``names``: the same for engines that call it otherwise, or that have another: {edge: en-US-AriaNeural}.
+    """
 
     name: str = ""
+    names: dict[str, str] = Field(default_factory=dict)
     rate: float = Field(default=1.0, ge=0.5, le=2.0)
     pitch: float = Field(default=1.0, ge=0.5, le=2.0)
 
@@ -124,11 +128,43 @@ class Sentences(_Part):
     filler: tuple[str, ...] = ("One moment, please.",)
     acknowledgement: str = "Go ahead."
     no_input_goodbye: str = "I cannot hear you, so I will hang up now. Goodbye."
+    refusal: str = "I am sorry, I cannot help you with that. Is there anything else?"
     apology: str = "Sorry, something went wrong on my side. Could you say that again?"
     max_duration: str = "We have reached the longest time for one call. Goodbye."
     shutdown: str = "Our service is about to restart. Please call again in a moment. Goodbye."
     voicemail: str = ""  # left on an answering machine; empty: hang up without a word
     busy: str = "All our lines are busy right now. Please call again in a few minutes. Goodbye."
+
+
+OUTAGE = Script(
+    no_match=(
+        "I am sorry, I have a technical problem and cannot help you now. Shall I connect you with a person?",
+        "I still have that problem. Shall I connect you with a person? Please say yes or no.",
+    ),
+    intents={
+        "person": Intent(
+            phrases=("yes", "yes please", "please", "okay", "sure", "a person", "speak to a person"),
+            say="I will connect you. One moment, please.",
+            then="transfer",
+        ),
+        "goodbye": Intent(
+            phrases=("no", "no thank you", "no thanks", "goodbye", "bye"),
+            say="Please call again later. I am sorry. Goodbye.",
+            then="hang_up",
+        ),
+    },
+)
+"""What an agent says while no language model answers: it apologises and offers a person."""
+
+OUTAGE_ALONE = Script(
+    no_match=("I am sorry, I have a technical problem and cannot help you now. Please call again later.",),
+    intents={
+        "goodbye": Intent(
+            phrases=("okay", "yes", "no", "goodbye", "bye", "thank you"), say="Goodbye.", then="hang_up"
+        )
+    },
+)
+"""The same, of an agent that cannot transfer calls."""
 
 
 class AgentProfile(_Part):
@@ -143,6 +179,7 @@ class AgentProfile(_Part):
     says: Sentences = Sentences()
     instructions: str = ""  # the system prompt of a language model
     script: Script = Script()
+    outage: Script | None = None  # what is said while no language model answers; left out: an apology
     prepared: tuple[str, ...] = ()  # answers to common questions, whose audio is made before the first call
     phrases: tuple[str, ...] = ()  # what callers say besides the script's phrases, for the recogniser
     tables: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)  # table -> key -> fields
@@ -151,3 +188,8 @@ class AgentProfile(_Part):
         "transfer_call",
         "end_call",
     )
+
+    @property
+    def in_outage(self) -> Script:
+        """What the agent says while no language model answers."""
+        return self.outage or (OUTAGE if "transfer_call" in self.tools else OUTAGE_ALONE)

@@ -8,6 +8,7 @@ from app.engines.ports import UNCLEAR
 from app.voice.ports import AfterReply
 from app.voice.profile import AgentProfile, OverlapAction
 from app.voice.replies import Replies
+from app.voice.said import Said
 from app.voice.speaker import Detail
 from telephony.errors import HangupCause
 
@@ -53,19 +54,19 @@ class Prompter:
         self._note("no_input", {"count": self._silences})
         self._replies.prompt(_nth(sentences, self._silences))
 
-    def ask_again(self, text: str) -> bool:
-        """The caller has said ``text``: where no word of it is clear, say so, or hand over, or hang up."""
+    def ask_again(self, caller: Said) -> bool:
+        """What the caller has said: where no word of it is clear, say so, or hand over, or hang up."""
         self._silences = 0
-        if text.replace(UNCLEAR, "").strip() or not self._says.no_match:
+        if caller.text.replace(UNCLEAR, "").strip() or not self._says.no_match:
             self._mismatches = 0
             return False
         self._replies.drop()
         self._mismatches += 1
         self._note("no_match", {"count": self._mismatches})
         if self._mismatches <= self._turns.no_match_reprompts:
-            self._replies.prompt(_nth(self._says.no_match, self._mismatches), text)
+            self._replies.prompt(_nth(self._says.no_match, self._mismatches), caller)
         elif self._turns.escalate == "transfer":
-            self._replies.prompt(self._says.no_match_transfer, text, AfterReply.TRANSFER)
+            self._replies.prompt(self._says.no_match_transfer, caller, AfterReply.TRANSFER)
         else:
             self._end(self._says.no_match_goodbye, HangupCause.NO_INPUT)
         return True

@@ -21,6 +21,7 @@ from app.voice.playout import Playout
 from app.voice.ports import AfterReply
 from app.voice.profile import Speculation
 from app.voice.reply import Reply
+from app.voice.said import NOTHING, Said
 from app.voice.speaker import Speaker
 from app.voice.transcript import Transcript, Turn
 
@@ -58,16 +59,16 @@ class Replies:
 
     # Starting
 
-    def prompt(self, sentence: str, caller_text: str = "", after: AfterReply = AfterReply.LISTEN) -> None:
+    def prompt(self, sentence: str, caller: Said = NOTHING, after: AfterReply = AfterReply.LISTEN) -> None:
         """Speak a sentence of ours, outside the model's replies."""
-        turn = self._transcript.open_turn(caller_text)
+        turn = self._transcript.open_turn(caller)
         reply = self._make(turn, Timeline(turn_ended=self._speaker.clock()))
         reply.after = after
         self._run(reply, reply.say(sentence))
 
-    def unanswered(self, text: str) -> Turn:
+    def unanswered(self, caller: Said) -> Turn:
         """The turn of words to which there will be no reply."""
-        return self._transcript.open_turn(text)
+        return self._transcript.open_turn(caller)
 
     def speculate(self, text: str) -> None:
         """Start on the reply to these words, unless it was started, or this turn has had its share."""
@@ -78,7 +79,7 @@ class Replies:
             return
         self._tries += 1
         self._count("started")
-        turn = self._transcript.propose(text)
+        turn = self._transcript.propose(Said(text))
         self._held = self._make(turn, Timeline(), held=True)
         self._held_task = self._start(self._held.answer(lambda: self._transcript.messages(turn)))
 
@@ -90,21 +91,21 @@ class Replies:
             self._held = self._held_task = None
             self._count("dropped")
 
-    def answer(self, text: str, timeline: Timeline) -> None:
+    def answer(self, caller: Said, timeline: Timeline) -> None:
         """The caller's turn ended with these words: let the speculation be heard, or ask the model now."""
         self._tries = 0
         if self._aside is not None:
             self._aside.cancel()
         held, task = self._held, self._held_task
-        if held is None or not self._answers(held, text):
+        if held is None or not self._answers(held, caller.text):
             self.drop()
-            turn = self._transcript.open_turn(text)
+            turn = self._transcript.open_turn(caller)
             reply = self._make(turn, timeline)
             self._run(reply, reply.answer(lambda: self._transcript.messages(turn)))
             return
         self._held = self._held_task = None
         self._count("used")
-        held.turn.caller_text = text
+        held.turn.caller = caller
         held.timeline.ask(timeline)
         self._transcript.adopt(held.turn)
         self.current, self._task = held, task
@@ -143,7 +144,7 @@ class Replies:
             reply.playout.clear(now)
         self.complete(interrupted=True)
 
-    def withdraw(self) -> str:
+    def withdraw(self) -> Said:
         """The caller went on before the reply was heard: their words, one turn with what follows.
 
         A reply that used a tool which changes something cannot be withdrawn: the next one knows of it.
@@ -151,13 +152,13 @@ class Replies:
         reply = self.current
         if reply is None or reply.fixed:
             self.current = None
-            return ""
+            return NOTHING
         if reply.turn.wrote:
             self.complete(interrupted=True)
-            return ""
+            return NOTHING
         self.current = None
         self._transcript.withdraw(reply.turn)
-        return reply.turn.caller_text
+        return reply.turn.caller
 
     def complete(self, *, interrupted: bool) -> None:
         """The current reply is over: settle what was heard of it."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import aclosing
 
 import structlog
 
 from app.engines.errors import EngineError
-from app.engines.ports import Expectation, Message, ReplyRequest, TextDelta, ToolCall
+from app.engines.ports import Delta, Expectation, Message, Outage, Refusal, ReplyRequest, TextDelta, ToolCall
+from app.metrics import OUTAGES
 from app.voice.chunker import Chunker
 from app.voice.delivery import Delivery
 from app.voice.latency import Timeline
@@ -143,18 +145,32 @@ class Reply:
         """One request: its text goes on to speech as it comes, its tool calls are kept in ``part``."""
         await self._speaker.running.settled()
         tools = tuple(tool.spec for tool in self._speaker.tools.values())
-        request = ReplyRequest(context(), tools, self._speaker.script)
-        async for delta in self._speaker.language_model.reply(request):
-            match delta:
-                case TextDelta(text):
-                    if self.timeline.first_token is None:
-                        self.timeline.first_token = self._speaker.clock()
-                    await self._chunk(chunker, part, self._joined(part, text))
-                case ToolCall():
-                    part.calls.append(delta)
-                case Expectation():
-                    self._effect(lambda expectation=delta: self._speaker.expect(expectation))  # type: ignore[misc]
+        request = ReplyRequest(context(), tools, self._speaker.script, self._speaker.outage)
+        async with aclosing(self._speaker.language_model.reply(request)) as deltas:
+            async for delta in deltas:
+                await self._take(delta, part, chunker)
         await self._chunk(chunker, part, "", last=True)
+
+    async def _take(self, delta: Delta, part: Round, chunker: Chunker) -> None:
+        match delta:
+            case TextDelta(text):
+                await self._add(text, part, chunker)
+            case ToolCall():
+                part.calls.append(delta)
+            case Refusal():
+                self._note("model_refused", {})
+                space = "" if not part.text or part.text[-1].isspace() else " "
+                await self._add(space + self._speaker.refusal, part, chunker)
+            case Outage():
+                self._note("engine_outage", {"port": "llm"})
+                self._effect(OUTAGES.inc)
+            case Expectation():
+                self._effect(lambda: self._speaker.expect(delta))
+
+    async def _add(self, text: str, part: Round, chunker: Chunker) -> None:
+        if self.timeline.first_token is None:
+            self.timeline.first_token = self._speaker.clock()
+        await self._chunk(chunker, part, self._joined(part, text))
 
     def _joined(self, part: Round, text: str) -> str:
         """After a tool a model may begin as if anew: keep its words apart from those before."""

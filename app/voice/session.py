@@ -29,6 +29,7 @@ from app.voice.profile import AgentProfile, OverlapAction
 from app.voice.prompter import Prompter
 from app.voice.replies import Replies
 from app.voice.reply import Reply
+from app.voice.said import Said
 from app.voice.speaker import Speaker
 from app.voice.tools import RunningTools, tools_of
 from app.voice.transcript import Transcript
@@ -74,6 +75,7 @@ class CallSession:
         self._profile_version = profile_version
         self._leg = leg
         self._log = CallLog(call_id, recorder)
+        engines = engines.for_call(self._log.note)
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.time
         self._turn = TurnMachine(profile.turns)
@@ -101,7 +103,7 @@ class CallSession:
         self._tasks: asyncio.TaskGroup | None = None
         self._caller_began: float | None = None
         self._expected: Expectation | None = None
-        self._backchannel: tuple[float, Backchannel] | None = None  # the latest, and when it was judged
+        self._backchannel: tuple[float, Backchannel, Said] | None = None  # the latest, when it was judged
         self._key_over_agent: Input | None = None
         self._farewell = ""
         self._cause = HangupCause.AGENT
@@ -215,8 +217,8 @@ class CallSession:
         else:
             self._input(event)
 
-    def _on_backchannel(self, heard: Backchannel) -> None:
-        self._backchannel = (self._clock(), heard)
+    def _on_backchannel(self, heard: Backchannel, said: Said) -> None:
+        self._backchannel = (self._clock(), heard, said)
         OVERLAPS.labels(heard.kind).inc()
         if self._replies.current is not None:
             self._replies.current.turn.backchannels.append(heard)
@@ -288,9 +290,9 @@ class CallSession:
         if key is not None:
             self._inputs.append((key, None))
         elif latest is not None and self._clock() - latest[0] < _ANSWER_SECONDS:
-            heard = latest[1]
+            _, heard, said = latest
             if heard.kind == "backchannel" and heard.text and reply.says.endswith(_QUESTION_MARKS):
-                self._listener.restore_words(heard.text, heard.started)
+                self._listener.restore_words(said, heard.started)
                 self._inputs.append((Input.FINAL, None))
 
     def _arm(self) -> None:
@@ -352,15 +354,15 @@ class CallSession:
             final=listener.final_at,
             turn_ended=self._clock(),
         )
-        text = listener.take_words()
-        if not self._prompter.ask_again(text):
+        said = listener.take_words()
+        if not self._prompter.ask_again(said):
             self._expect(None)
-            self._replies.answer(text, timeline)
+            self._replies.answer(said, timeline)
 
     def _resume_words(self) -> None:
-        words = self._replies.withdraw()
-        if words:
-            self._listener.restore_words(words, self._caller_began)
+        said = self._replies.withdraw()
+        if said.text:
+            self._listener.restore_words(said, self._caller_began)
             self._turn.has_words = True
 
     def _take_as_heard(self) -> None:
@@ -390,9 +392,9 @@ class CallSession:
 
     def _record_unanswered(self) -> None:
         """The call ended while the caller spoke, or before the reply began: keep the words."""
-        began, text = self._listener.began, self._listener.take_words()
-        if text:
-            self._log.turn(self._replies.unanswered(text), began, self._listener.ended)
+        began, said = self._listener.began, self._listener.take_words()
+        if said.text:
+            self._log.turn(self._replies.unanswered(said), began, self._listener.ended)
 
     def _note_barge_in(self) -> None:
         OVERLAPS.labels("interruption").inc()
@@ -435,6 +437,8 @@ class CallSession:
             synthesiser=engines.synthesiser,
             voice=voice_of(profile),
             script=profile.script,
+            outage=profile.in_outage,
+            refusal=profile.says.refusal,
             tools=tools_of(profile),
             phrasing=profile.phrasing,
             leg=self._leg,

@@ -25,6 +25,8 @@ class Speaker:
     synthesiser: Synthesiser
     voice: VoiceSpec
     script: Script
+    outage: Script
+    refusal: str
     tools: Mapping[str, Tool]
     phrasing: Phrasing
     leg: CallLeg

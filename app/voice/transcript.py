@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from app.engines.ports import Message, ToolCall
 from app.voice.events import Backchannel
+from app.voice.said import NOTHING, Said
 
 
 @dataclass(slots=True)
@@ -27,11 +28,16 @@ class Turn:
     """The caller's words and the reply to them. A greeting or a reprompt has no caller's words."""
 
     index: int
-    caller_text: str = ""
+    caller: Said = NOTHING
     rounds: list[Round] = field(default_factory=lambda: [Round()])
     heard_chars: int = 0  # of the reply's text
     interrupted: bool = False
     backchannels: list[Backchannel] = field(default_factory=list)
+
+    @property
+    def caller_text(self) -> str:
+        """The caller's words."""
+        return self.caller.text
 
     @property
     def wrote(self) -> bool:
@@ -69,18 +75,18 @@ class Transcript:
         self._instructions = instructions
         self.turns: list[Turn] = []
 
-    def propose(self, caller_text: str) -> Turn:
+    def propose(self, caller: Said) -> Turn:
         """A turn that may come to be: it counts from ``adopt`` on."""
-        return Turn(len(self.turns), caller_text)
+        return Turn(len(self.turns), caller)
 
     def adopt(self, turn: Turn) -> None:
         """A proposed turn is one."""
         turn.index = len(self.turns)
         self.turns.append(turn)
 
-    def open_turn(self, caller_text: str) -> Turn:
+    def open_turn(self, caller: Said) -> Turn:
         """Begin a turn."""
-        turn = self.propose(caller_text)
+        turn = self.propose(caller)
         self.adopt(turn)
         return turn
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -132,17 +132,17 @@ def _likeness(wanted: str, heard: str) -> float:
     allowed = 0 if shorter < 5 else 1 if shorter < 8 else 2
     if longer - shorter > allowed or not allowed or wanted[0] != heard[0]:
         return 0.0
-    return 0.85 if _within(wanted, heard, allowed) else 0.0
+    return 0.85 if edit_distance(wanted, heard) <= allowed else 0.0
 
 
-def _within(one: str, other: str, allowed: int) -> bool:
-    """Whether the edit distance of two words is at most ``allowed``."""
+def edit_distance(one: Sequence[str], other: Sequence[str]) -> int:
+    """Letters, or words, to put in, leave out or replace to make one of the other (Levenshtein)."""
     row = list(range(len(other) + 1))
-    for index, letter in enumerate(one, 1):
+    for index, first in enumerate(one, 1):
         previous, row[0] = row[0], index
         for place, second in enumerate(other, 1):
             previous, row[place] = (
                 row[place],
-                min(row[place] + 1, row[place - 1] + 1, previous + (letter != second)),
+                min(row[place] + 1, row[place - 1] + 1, previous + (first != second)),
             )
-    return row[-1] <= allowed
+    return row[-1]

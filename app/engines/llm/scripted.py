@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from app.engines.digits import count_digits, digit_runs, find_number, spaced
+from app.engines.errors import RequestRefused
 from app.engines.llm.matching import best_match
 from app.engines.llm.script import DigitsSlot, Intent, Lookup, Script
 from app.engines.ports import Delta, Expectation, Message, ReplyRequest, TextDelta, ToolCall
@@ -23,6 +24,7 @@ _LOOK_UP = "look_up"
 _ENDINGS = {"hang_up": "end_call", "transfer": "transfer_call"}  # what follows an answer -> its tool
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _TOKEN = re.compile(r"\s*\S+")
+_NO_SCRIPT = Script()
 _ATTEMPT_DIGITS = 3  # so many digits in a question are an attempt at the number; fewer are just words
 _OVER_THE_QUESTION = 1.2  # the score from which another subject counts although digits were said too
 
@@ -38,11 +40,13 @@ class ScriptedLanguageModel:
     async def close(self) -> None:
         """Nothing to free."""
 
-    async def reply(self, request: ReplyRequest) -> AsyncIterator[Delta]:
+    async def reply(self, request: ReplyRequest) -> AsyncGenerator[Delta, None]:
         """The reply, a word at a time; an expectation comes before its question, a tool call last.
 
-        Tools that the request does not offer are not called.
+        Tools that the request does not offer are not called. Raises ``RequestRefused``: there is no script.
         """
+        if request.script == _NO_SCRIPT:
+            raise RequestRefused(self.name, "the agent has no script; add one, or name a language model")
         move, continues = _walk(request)
         if move is None:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from app.engines.ports import Delta, ReplyRequest, TextDelta
 from app.engines.timing import wait_until
@@ -53,12 +53,12 @@ class TimedLanguageModel:
     async def close(self) -> None:
         """Nothing to free."""
 
-    def reply(self, request: ReplyRequest) -> AsyncIterator[Delta]:
+    def reply(self, request: ReplyRequest) -> AsyncGenerator[Delta, None]:
         """The reply; its clock starts now."""
         loop = asyncio.get_running_loop()
         return self._reply(loop, loop.time() + self._first_after)
 
-    async def _reply(self, loop: asyncio.AbstractEventLoop, first: float) -> AsyncIterator[Delta]:
+    async def _reply(self, loop: asyncio.AbstractEventLoop, first: float) -> AsyncGenerator[Delta, None]:
         for index, delta in enumerate(self._deltas):
             await wait_until(loop, first + index * self._every)
             yield delta

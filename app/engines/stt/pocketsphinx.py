@@ -2,7 +2,7 @@
 
 It hears the words of the agent's phrases, and digits; other speech becomes ``[unclear]``. Numbers come back
 as figures: ``1 2 3 4 5``. A stream costs a worker 4 % of a core while its caller speaks, 6 % while a number
-is expected, and 12 MB. A worker that ends is replaced: pending finals are answered empty, and counted.
+is expected, and 12 MB. A worker that ends is replaced: segments that it heard are lost.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Callable
 import numpy as np
 import structlog
 
-from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable
-from app.engines.ports import Expectation, RecognitionHints, Transcript
+from app.engines.errors import EngineError, EngineTimeout, RequestRefused
+from app.engines.languages import root
+from app.engines.ports import HELD_SAMPLES, LOST, Expectation, RecognitionHints, Transcript
 from app.engines.stt.pocketsphinx_messages import (
     ANY_LENGTH,
     ANYTHING,
@@ -37,6 +38,7 @@ from app.engines.stt.pocketsphinx_messages import (
     TAKEN,
 )
 from app.engines.worker import WorkerProcess, start_all
+from app.metrics import AUDIO_DROPPED
 from config.settings import PocketsphinxSettings
 from telephony.media.frame import SAMPLE_RATE, Samples
 
@@ -44,18 +46,14 @@ _NAME = "pocketsphinx"
 _WORKER = "app.engines.stt.pocketsphinx_worker"
 _BATCH_SAMPLES = SAMPLE_RATE // 10  # sent together: a fifth of the messages, and at most 4 ms late at the end
 _AHEAD_SAMPLES = SAMPLE_RATE  # sent and not yet taken
-_HELD_SAMPLES = 8 * SAMPLE_RATE  # waiting here, beyond that; what exceeds it is dropped
 _PREPARE_SECONDS = 30.0
-_FINAL_SECONDS = 10.0  # a worker that owes a final for so long hangs and is replaced
+_SILENT_SECONDS = 10.0  # a worker that owes a final and says nothing for so long hangs, and is replaced
 
 log = structlog.get_logger(__name__)
 
 
 class PocketsphinxRecogniser:
-    """Recognises English speech about what ``RecognitionHints.phrases`` say.
-
-    ``dropped_samples``, ``lost_finals``, ``restarts``: what went wrong, counted since the start.
-    """
+    """Recognises English speech about what ``RecognitionHints.phrases`` say."""
 
     name = _NAME
 
@@ -65,18 +63,8 @@ class PocketsphinxRecogniser:
         self._last_stream = 0
 
     @property
-    def dropped_samples(self) -> int:
-        """Audio thrown away because a worker fell behind."""
-        return sum(worker.dropped_samples for worker in self._workers)
-
-    @property
-    def lost_finals(self) -> int:
-        """Finals answered empty because their worker had ended."""
-        return sum(worker.lost_finals for worker in self._workers)
-
-    @property
     def restarts(self) -> int:
-        """Worker processes that ended by themselves."""
+        """Worker processes that ended by themselves, since the start."""
         return sum(worker.process.restarts for worker in self._workers)
 
     @property
@@ -97,7 +85,7 @@ class PocketsphinxRecogniser:
     async def prepare(self, hints: RecognitionHints) -> None:
         """Build the model of these phrases in every worker; 0.1 s. Words it cannot hear are logged by name.
 
-        Raises ``EngineUnavailable`` for a language that is not English, ``EngineError`` when it fails.
+        Raises ``RequestRefused`` for a language that is not English, ``EngineError`` when it fails.
         """
         domain = self._domain(hints)
         for worker in self._workers:
@@ -106,7 +94,10 @@ class PocketsphinxRecogniser:
                 log.warning("words_without_pronunciation", engine=_NAME, words=missing)
 
     def open(self, hints: RecognitionHints, sink: Callable[[Transcript], None]) -> PocketsphinxStream:
-        """A stream in the worker with the fewest. Hints that were not prepared delay its first transcript."""
+        """A stream in the worker with the fewest. Hints that were not prepared delay its first transcript.
+
+        Raises ``RequestRefused`` for a language that is not English.
+        """
         domain = self._domain(hints)
         worker = min(
             self._workers, key=lambda candidate: (not candidate.process.ready, len(candidate.streams))
@@ -116,8 +107,8 @@ class PocketsphinxRecogniser:
         return PocketsphinxStream(worker, self._last_stream, domain, sink)
 
     def _domain(self, hints: RecognitionHints) -> int:
-        if hints.language.split("-", maxsplit=1)[0].lower() != "en":
-            raise EngineUnavailable(_NAME, f"it understands English, not {hints.language!r}")
+        if root(hints.language) != "en":
+            raise RequestRefused(_NAME, f"it understands English, not {hints.language!r}")
         return self._domains.setdefault(hints.phrases, len(self._domains) + 1)
 
 
@@ -128,8 +119,6 @@ class _Worker:
         self._domains = domains
         self.process = WorkerProcess(_NAME, _WORKER, (), self._on_message, self._on_lost, self._on_ready)
         self.streams: dict[int, PocketsphinxStream] = {}
-        self.dropped_samples = 0
-        self.lost_finals = 0
         self._told: set[int] = set()
         self._prepared: dict[int, asyncio.Future[list[str]]] = {}
 
@@ -202,13 +191,17 @@ class PocketsphinxStream:
         self._waiting: deque[tuple[int, bytes]] = deque()  # messages that the worker is not ready to take
         self._waiting_samples = 0
         self._ahead = 0  # samples sent and not yet taken
-        self._owed: deque[asyncio.TimerHandle] = deque()  # finals; each handle ends a worker that hangs
+        self._pushed = False  # the current segment has audio
+        self._damaged = False  # some of it went with a worker that ended
+        self._owed: deque[bool] = deque()  # finals, and whether their segments are damaged
+        self._patience: asyncio.TimerHandle | None = None  # while finals are owed
         self._expected = ANYTHING
         worker.streams[number] = self
         self.reopen()
 
     def push(self, samples: Samples) -> None:
         """Take audio; it leaves in batches of 100 ms."""
+        self._pushed = self._pushed or samples.size > 0
         self._batch.append(samples)
         self._batch_samples += samples.size
         if self._batch_samples >= _BATCH_SAMPLES:
@@ -216,13 +209,19 @@ class PocketsphinxStream:
 
     def finish_segment(self) -> None:
         """The final comes about 10 ms later, from a worker that is not behind."""
-        self._flush()
-        if not self._worker.process.ready:
-            self._worker.lost_finals += 1
-            self._drop_all()
-            self._loop.call_soon(self.report, Transcript("", final=True))
+        if self._sink is None:
             return
-        self._owed.append(self._loop.call_later(_FINAL_SECONDS, self._worker.process.kill))
+        self._flush()
+        self._pushed = False
+        if not self._worker.process.ready:
+            self._damaged = False
+            self._drop_all()
+            self.report(LOST)
+            return
+        self._owed.append(self._damaged)
+        self._damaged = False
+        if self._patience is None:
+            self._wait()
         self._put(FINISH, ID.pack(self._number))
 
     def expect(self, expectation: Expectation | None) -> None:
@@ -245,8 +244,8 @@ class PocketsphinxStream:
         self._sink = None
         self._worker.streams.pop(self._number, None)
         self._drop_all()
-        while self._owed:
-            self._owed.popleft().cancel()
+        self._owed.clear()
+        self._wait()
 
     def reopen(self) -> None:
         """Introduce the stream to a worker that is new to it."""
@@ -259,25 +258,38 @@ class PocketsphinxStream:
         """The worker is gone, with all it has not answered."""
         self._drop_all()
         self._ahead = 0
+        self._damaged = self._pushed
         while self._owed:
-            self._worker.lost_finals += 1
-            self.answer(Transcript("", final=True))
+            self.answer(LOST)
 
     def taken(self, samples: int) -> None:
         """The worker has decoded so many samples more."""
         self._ahead -= samples
+        self._wait()
         self._pump()
 
     def answer(self, final: Transcript) -> None:
         """The final of the oldest segment that has none."""
         if self._owed:
-            self._owed.popleft().cancel()
-            self.report(final)
+            damaged = self._owed.popleft()
+            self._wait()
+            self.report(LOST if damaged else final)
 
     def report(self, transcript: Transcript) -> None:
-        """Give a transcript to the sink, unless the stream is closed."""
+        """Give a transcript to the sink, soon: one that fails ends no other call of its worker."""
+        self._loop.call_soon(self._tell, transcript)
+
+    def _tell(self, transcript: Transcript) -> None:
         if self._sink is not None:
             self._sink(transcript)
+
+    def _wait(self) -> None:
+        """Give a worker that owes finals its time to say something, from now."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if self._owed:
+            self._patience = self._loop.call_later(_SILENT_SECONDS, self._worker.process.kill)
 
     def _flush(self) -> None:
         if self._batch_samples:
@@ -293,7 +305,7 @@ class PocketsphinxStream:
         if kind == AUDIO:
             self._waiting_samples += _samples(body)
         self._pump()
-        if self._waiting_samples > _HELD_SAMPLES:
+        if self._waiting_samples > HELD_SAMPLES:
             self._drop_oldest()
 
     def _pump(self) -> None:
@@ -309,9 +321,9 @@ class PocketsphinxStream:
         """Drop audio, oldest first; the ends of segments stay."""
         kept: deque[tuple[int, bytes]] = deque()
         for kind, body in self._waiting:
-            if kind == AUDIO and self._waiting_samples > _HELD_SAMPLES:
+            if kind == AUDIO and self._waiting_samples > HELD_SAMPLES:
                 self._waiting_samples -= _samples(body)
-                self._worker.dropped_samples += _samples(body)
+                AUDIO_DROPPED.labels(_NAME).inc(_samples(body) / SAMPLE_RATE)
             else:
                 kept.append((kind, body))
         self._waiting = kept

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from app.engines.ports import Expectation, RecognitionHints, Transcript
+from app.engines.ports import EMPTY, Expectation, RecognitionHints, Transcript
 from config.settings import TimedSettings
 from telephony.media.frame import SAMPLE_RATE, Samples
 
@@ -76,7 +76,7 @@ class TimedRecogniserStream:
 
     def finish_segment(self) -> None:
         """The final is due ``final_after`` seconds from now; it is empty when no audio came."""
-        answer = self._final if self._pushed else Transcript("", final=True)
+        answer = self._final if self._pushed else EMPTY
         self._pushed = self._told = 0
         due = self._loop.time() + self._final_after
         # Timers of equal time may fire in any order: each reports the oldest answer.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 import structlog
 
 from app.engines.errors import EngineError
-from app.engines.ports import SpeechChunk, Synthesiser, VoiceSpec
+from app.engines.ports import SpeechChunk, Synthesiser, Voice, VoiceSpec
 from app.metrics import PHRASES_NOT_PREPARED
 
 log = structlog.get_logger(__name__)
@@ -49,6 +49,10 @@ class CachedSynthesiser:
         self.kept_bytes = 0
         await self._synthesiser.close()
 
+    async def voices(self) -> Sequence[Voice]:
+        """The synthesiser's voices. Raises ``EngineError``."""
+        return await self._synthesiser.voices()
+
     async def prepare(self, phrases: Iterable[str], voice: VoiceSpec) -> None:
         """Make and keep the audio of the phrases. One that fails is logged, counted, and left out."""
         missing = iter([phrase for phrase in dict.fromkeys(phrases) if (phrase, voice) not in self._kept])
@@ -58,11 +62,19 @@ class CachedSynthesiser:
 
     def speak(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None]:
         """The phrase's audio: all of it at once where it was prepared. Raises ``EngineError``."""
+        return self.kept(phrase, voice) or self._synthesiser.speak(phrase, voice)
+
+    def kept(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None] | None:
+        """The phrase's audio where it was prepared."""
         kept = self._kept.get((phrase, voice))
         if kept is None:
-            return self._synthesiser.speak(phrase, voice)
+            return None
         self._kept.move_to_end((phrase, voice))
         return _again(kept)
+
+    def speaking_with(self, synthesiser: Synthesiser) -> SharingSynthesiser:
+        """What is kept here, and any other phrase by another synthesiser: one call's."""
+        return SharingSynthesiser(self, synthesiser)
 
     async def _make_each(self, phrases: Iterator[str], voice: VoiceSpec) -> None:
         for phrase in phrases:
@@ -83,6 +95,34 @@ class CachedSynthesiser:
         while self.kept_bytes > self._most_bytes:
             _, dropped = self._kept.popitem(last=False)
             self.kept_bytes -= _bytes(dropped)
+
+
+class SharingSynthesiser:
+    """Speaks what ``cache`` keeps, and any other phrase with a synthesiser of its own."""
+
+    def __init__(self, cache: CachedSynthesiser, synthesiser: Synthesiser) -> None:
+        self._cache, self._synthesiser = cache, synthesiser
+
+    @property
+    def name(self) -> str:
+        """The name of its own synthesiser."""
+        return self._synthesiser.name
+
+    async def start(self) -> None:
+        """Start its own synthesiser. Raises ``EngineUnavailable``."""
+        await self._synthesiser.start()
+
+    async def close(self) -> None:
+        """Close its own synthesiser."""
+        await self._synthesiser.close()
+
+    async def voices(self) -> Sequence[Voice]:
+        """The voices of its own synthesiser. Raises ``EngineError``."""
+        return await self._synthesiser.voices()
+
+    def speak(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None]:
+        """The phrase's audio. Raises ``EngineError``."""
+        return self._cache.kept(phrase, voice) or self._synthesiser.speak(phrase, voice)
 
 
 async def _again(chunks: tuple[SpeechChunk, ...]) -> AsyncGenerator[SpeechChunk, None]:

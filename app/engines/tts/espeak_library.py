@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from app.engines.tts.speech_service import Word
 
 _SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: audio goes to the callback, espeak_Synth returns when done
 _DONT_EXIT = 0x8000  # espeakINITIALIZE_DONT_EXIT
@@ -55,14 +56,6 @@ class _Voice(ctypes.Structure):
 _Callback = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word: where it begins in the text (characters from 0) and in the audio (samples)."""
-
-    char: int
-    sample: int
 
 
 Sink = Callable[[npt.NDArray[np.int16], list[Word]], bool]

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 
 import numpy as np
 
-from app.engines.ports import SpeechChunk, VoiceSpec, WordMark
+from app.engines.ports import SpeechChunk, Voice, VoiceSpec, WordMark
 from app.engines.timing import wait_until
 from config.settings import TimedSettings
 from telephony.media.frame import SAMPLE_RATE, Samples
@@ -49,6 +49,10 @@ class TimedSynthesiser:
 
     async def close(self) -> None:
         """Nothing to free."""
+
+    async def voices(self) -> tuple[Voice, ...]:
+        """The one tone, of any language."""
+        return (Voice("tone", "en-US", "neutral"),)
 
     def speak(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None]:
         """The phrase as a tone; its clock starts now. An empty phrase has no audio."""

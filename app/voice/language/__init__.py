@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.engines.languages import root
 from app.voice.language.de import LANGUAGE as GERMAN
 from app.voice.language.en import LANGUAGE as ENGLISH
 from app.voice.language.es import LANGUAGE as SPANISH
@@ -22,4 +23,4 @@ _BY_TAG = {language.tag: language for language in _KNOWN}
 
 def language_of(tag: str) -> Language:
     """The language of a BCP 47 tag, whatever its region and script; an empty one for a language unknown."""
-    return _BY_TAG.get(tag.replace("_", "-").split("-", maxsplit=1)[0].lower(), _UNKNOWN)
+    return _BY_TAG.get(root(tag), _UNKNOWN)

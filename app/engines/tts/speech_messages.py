@@ -1,7 +1,7 @@
-"""What the espeak synthesiser and its worker process say to each other.
+"""What a synthesiser and its worker processes say to each other.
 
-To the worker: SPEAK and CANCEL. From it: VOICES once, and for each request AUDIO pieces, then DONE, or
-REFUSED with the reason. Kinds 0 to 9 belong to ``wire``.
+To the worker: SPEAK and CANCEL. From it: VOICES where it knows them, and for each request AUDIO pieces, then
+DONE, for a cancelled one too, or REFUSED with the reason. Kinds 0 to 9 belong to ``wire``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""What engines need besides their code: models, libraries, settings."""

@@ -1,0 +1,31 @@
+"""Names of voices that an engine does not have, which are the request's fault and not the engine's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable, RequestRefused
+
+LISTED = "'trunkline voices' lists those that there are"
+
+
+def no_voice(engine: str, name: str) -> RequestRefused:
+    """The error of a name that is no voice of the engine."""
+    return RequestRefused(engine, f"there is no voice {name!r}; {LISTED}")
+
+
+@contextmanager
+def speaking_as(engine: str, name: str, is_listed: Callable[[str], bool]) -> Iterator[None]:
+    """Raises ``RequestRefused`` where a voice that is not listed meets an error of the server.
+
+    It is asked all the same: servers get new voices after their list was read.
+    """
+    try:
+        yield
+    except (EngineTimeout, EngineUnavailable):
+        raise
+    except EngineError:
+        if not name or is_listed(name):
+            raise
+        raise no_voice(engine, name) from None
