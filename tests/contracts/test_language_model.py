@@ -8,6 +8,8 @@ from typing import Any, Literal, cast
 import pytest
 from pydantic import SecretStr
 
+from app.engines.errors import EngineError
+from app.engines.fallback.language_model import FallbackLanguageModel
 from app.engines.llm.openai_compatible import OpenAICompatible
 from app.engines.llm.script import Intent, Script
 from app.engines.llm.scripted import ScriptedLanguageModel
@@ -22,10 +24,10 @@ from app.engines.ports import (
     ToolCall,
     ToolSpec,
 )
-from config.settings import OpenAISettings, TimedSettings
-from tests.app.engines.openai_server import DONE, OpenAIServer, chunk, tool_piece
-from tests.contracts.probe import leaves_nothing, never_stalls
+from config.settings import FallbackSettings, OpenAISettings, TimedSettings
+from tests.contracts.probe import leaves_nothing, never_stalls, started
 from tests.fakes.language_model import FakeLanguageModel
+from tests.peers.openai_server import DONE, OpenAIServer, chunk, tool_piece
 
 SCRIPT = Script(
     intents={
@@ -47,15 +49,6 @@ Make = Callable[[], AbstractAsyncContextManager[LanguageModel]]
 
 
 @asynccontextmanager
-async def started(engine: LanguageModel) -> AsyncIterator[LanguageModel]:
-    await engine.start()
-    try:
-        yield engine
-    finally:
-        await engine.close()
-
-
-@asynccontextmanager
 async def openai() -> AsyncIterator[LanguageModel]:
     async with OpenAIServer(EVENTS).running() as server:
         settings = OpenAISettings(base_url=server.url, api_key=SecretStr("k"), model="m")
@@ -66,6 +59,15 @@ async def openai() -> AsyncIterator[LanguageModel]:
 ENGINES: dict[str, Make] = {
     "openai_compatible": openai,
     "scripted": lambda: started(ScriptedLanguageModel()),
+    "fallback": lambda: started(
+        FallbackLanguageModel(
+            [
+                FakeLanguageModel(otherwise=(EngineError("fake", "told to fail"),)),
+                FakeLanguageModel(otherwise=("Good ", 0.01, "day.", ToolCall("c1", "end_call", {}))),
+            ],
+            FallbackSettings(),
+        )
+    ),
     "timed": lambda: started(TimedLanguageModel(TimedSettings())),
     "fake": lambda: started(
         FakeLanguageModel(otherwise=("Good ", 0.01, "day.", ToolCall("c1", "end_call", {})))

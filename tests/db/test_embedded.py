@@ -162,6 +162,20 @@ async def test_a_first_start_that_was_killed_is_begun_again(data_dir: Path) -> N
     assert not (data_dir / "postgres.new").exists()
 
 
+@pytest.mark.parametrize("after", [0.0, 0.05, 0.5])
+async def test_a_first_start_that_is_cancelled_leaves_no_server(data_dir: Path, after: float) -> None:
+    async def serve() -> None:
+        async with open_database("", data_dir):
+            await asyncio.sleep(60.0)
+
+    serving = asyncio.create_task(serve())
+    await asyncio.sleep(after)
+    serving.cancel()
+    await asyncio.wait([serving])
+    await asyncio.get_running_loop().shutdown_default_executor()  # what threads still do is done
+    assert postmaster(data_dir) is None
+
+
 async def test_a_path_too_long_for_a_socket(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir / ("long" * 30))
     url = await server.start()

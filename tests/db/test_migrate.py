@@ -46,6 +46,23 @@ async def test_downgrade_leaves_nothing_and_can_be_undone(database: Database) ->
     assert await schema_version(database) == SCHEMA
 
 
+async def test_turns_of_an_older_version_have_no_placed_words(database: Database) -> None:
+    await downgrade(database, "0002")
+    async with database.transaction() as session:
+        await session.execute(text("ALTER TABLE turns DROP CONSTRAINT fk_turns_call_id_calls"))
+        await session.execute(
+            text(
+                "INSERT INTO turns (call_id, index, at, caller_text, reply_text, heard_text, interrupted)"
+                " VALUES (gen_random_uuid(), 0, now(), 'hello', '', '', false)"
+            )
+        )
+    await upgrade(database)
+    async with database.transaction() as session:
+        columns = "caller_text, caller_words, caller_confidence, caller_language"
+        row = (await session.execute(text(f"SELECT {columns} FROM turns"))).one()
+    assert tuple(row) == ("hello", [], None, None)
+
+
 async def test_processes_that_start_at_once_migrate_once(empty_database_url: str, tmp_path: Path) -> None:
     async def start() -> str | None:
         async with open_database(empty_database_url, tmp_path) as database:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import TypeAlias
 
 from app.engines.ports import Delta, ReplyRequest, TextDelta
@@ -30,11 +30,11 @@ class FakeLanguageModel:
 
     async def close(self) -> None: ...
 
-    def reply(self, request: ReplyRequest) -> AsyncIterator[Delta]:
+    def reply(self, request: ReplyRequest) -> AsyncGenerator[Delta, None]:
         self.requests.append(request)
         return self._reply(self.replies.popleft() if self.replies else self.otherwise)
 
-    async def _reply(self, steps: Sequence[Step]) -> AsyncIterator[Delta]:
+    async def _reply(self, steps: Sequence[Step]) -> AsyncGenerator[Delta, None]:
         self.running += 1
         try:
             for step in steps:

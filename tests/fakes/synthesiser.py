@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 import numpy as np
 
 from app.engines.errors import EngineError
-from app.engines.ports import SpeechChunk, VoiceSpec, WordMark
+from app.engines.ports import SpeechChunk, Voice, VoiceSpec, WordMark
 from telephony.media.frame import SAMPLE_RATE
 
 
@@ -17,7 +17,7 @@ class FakeSynthesiser:
     """0.05 s of a steady sound a character, in pieces of 0.1 s, with exact marks.
 
     ``delay``: seconds before each piece. ``fail_after``: pieces after which a phrase fails. ``phrases``,
-    ``voices`` and ``running`` may be read.
+    ``asked`` and ``running`` may be read.
     """
 
     name = "fake"
@@ -26,16 +26,19 @@ class FakeSynthesiser:
         self.delay = delay
         self.fail_after = fail_after
         self.phrases: list[str] = []
-        self.voices: list[VoiceSpec] = []
+        self.asked: list[VoiceSpec] = []
         self.running = 0
 
     async def start(self) -> None: ...
 
     async def close(self) -> None: ...
 
+    async def voices(self) -> tuple[Voice, ...]:
+        return (Voice("hum", "en-US", "neutral"),)
+
     async def speak(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None]:
         self.phrases.append(phrase)
-        self.voices.append(voice)
+        self.asked.append(voice)
         self.running += 1
         a_character, piece = SAMPLE_RATE // 20, SAMPLE_RATE // 10
         total = a_character * len(phrase.strip())

@@ -66,7 +66,7 @@ def test_the_environment_overrides_the_profile(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_unknown_profile_is_named_with_the_known_ones() -> None:
-    with pytest.raises(SystemExit, match=r"'nothing'.*bench, embedded"):
+    with pytest.raises(SystemExit, match=r"'nothing'.*bench, cloud, embedded, gpu"):
         Settings(profile="nothing")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
 from app.engines.errors import EngineError
@@ -21,6 +21,7 @@ from app.engines.ports import (
     ToolCall,
     Transcript,
     VadStream,
+    Voice,
     VoiceActivity,
     VoiceActivityDetector,
     VoiceSpec,
@@ -166,13 +167,13 @@ class ToldLanguageModel(_Engine):
         self._now = now
         self.requests: list[tuple[float, ReplyRequest]] = []
 
-    def reply(self, request: ReplyRequest) -> AsyncIterator[Delta]:
+    def reply(self, request: ReplyRequest) -> AsyncGenerator[Delta, None]:
         self.requests.append((self._now(), request))
         turn, used = place_of(request.messages)
         rounds = self._turns[turn - 1] if 0 < turn <= len(self._turns) else [list(OTHERWISE)]
         return self._say(rounds[used] if used < len(rounds) else ())
 
-    async def _say(self, steps: Sequence[ModelStep]) -> AsyncIterator[Delta]:
+    async def _say(self, steps: Sequence[ModelStep]) -> AsyncGenerator[Delta, None]:
         for number, step in enumerate(steps):
             match step:
                 case str():
@@ -208,6 +209,9 @@ class ToldSynthesiser(_Engine):
 
     def __init__(self, told: ToldVoice) -> None:
         self._told = told
+
+    async def voices(self) -> tuple[Voice, ...]:
+        return ()
 
     async def speak(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None]:
         await asyncio.sleep(self._told.first_audio_after)

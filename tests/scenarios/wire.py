@@ -187,7 +187,7 @@ async def _exchange(database_url: str, errors: ErrorLog) -> AsyncIterator[_Excha
     listener.setblocking(False)
     origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
     settings = Settings(profile="bench")
-    engines = build_engines(settings.engines)
+    engines = build_engines(settings.engines, settings.models_dir)
     database, desk = Database(database_url), _StageDesk()
     await engines.detector.start()
     presence = Presence(database)

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from app.voice.events import (
     Backchannel,
     CallEnded,
+    CallerWord,
     CallNoted,
     CallRecord,
     CallStarted,
@@ -63,6 +64,9 @@ def turn(
         latency=latency
         or TurnLatency(stt=90, endpoint=300, llm=150, phrase=40, tts=80, send=5, response=575),
         backchannels=(Backchannel("mm-hmm", "backchannel", 4.0, 4.4),),
+        caller_words=(CallerWord("where", 1.0, 1.25, 0.98765), CallerWord("is", 1.250125, 1.4)),
+        caller_confidence=0.91234,
+        caller_language="en-US",
     )
 
 

@@ -56,6 +56,11 @@ async def test_a_call_is_stored_whole(database: Database, store: Store) -> None:
         300,
         575,
     )
+    assert (row.caller_confidence, row.caller_language) == (0.912, "en-US")
+    assert row.caller_words == [
+        {"text": "where", "started": 1.0, "ended": 1.25, "confidence": 0.988},
+        {"text": "is", "started": 1.25, "ended": 1.4, "confidence": None},
+    ]
     assert (event.name, event.detail) == ("barge_in", {"seconds": 1.5, "words": 3, "late": False})
 
 

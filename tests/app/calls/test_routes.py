@@ -52,6 +52,12 @@ async def test_a_call_shows_what_was_said_and_heard(client: AsyncClient, store: 
                 "caller_text": "where is my parcel",
                 "caller_started": 1.0,
                 "caller_ended": 2.5,
+                "caller_words": [
+                    {"text": "where", "started": 1.0, "ended": 1.25, "confidence": 0.988},
+                    {"text": "is", "started": 1.25, "ended": 1.4, "confidence": None},
+                ],
+                "caller_confidence": 0.912,
+                "caller_language": "en-US",
                 "reply_text": "It arrives tomorrow. Anything else?",
                 "heard_text": "It arrives",
                 "interrupted": True,

@@ -46,7 +46,7 @@ async def test_another_phrase_or_voice_is_made_anew() -> None:
     await collect(cached, "Goodbye.")
     await collect(cached, "Hello.", slow)
     assert fake.phrases == ["Hello.", "Goodbye.", "Hello."]
-    assert fake.voices[-1] == slow
+    assert fake.asked[-1] == slow
 
 
 async def test_what_was_not_used_for_longest_is_dropped() -> None:

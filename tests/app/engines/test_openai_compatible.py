@@ -2,23 +2,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, cast
 
 import pytest
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable
 from app.engines.llm.openai_compatible import OpenAICompatible
-from app.engines.ports import Delta, Message, ReplyRequest, TextDelta, ToolCall, ToolSpec
+from app.engines.ports import Delta, Message, Refusal, ReplyRequest, TextDelta, ToolCall, ToolSpec, Working
 from config.settings import OpenAISettings
-
-from .openai_server import DONE, OpenAIServer, chunk, tool_piece
+from tests.contracts.probe import never_stalls
+from tests.peers.http_server import Client
+from tests.peers.openai_server import BREAK, DONE, OpenAIServer, chunk, tool_piece
 
 KEY = "sk-very-secret"
 ASK = ReplyRequest((Message("user", "Hello?"),))
-Connect = Callable[..., AbstractAsyncContextManager[OpenAICompatible]]
 
 
 @asynccontextmanager
@@ -36,8 +37,9 @@ async def connected(server: OpenAIServer, patience: float = 2.0) -> AsyncIterato
 
 
 async def reply(server: OpenAIServer, request: ReplyRequest = ASK, patience: float = 2.0) -> list[Delta]:
+    """What is reported of the reply, besides that the model works."""
     async with connected(server, patience) as engine:
-        return [delta async for delta in engine.reply(request)]
+        return [delta async for delta in engine.reply(request) if not isinstance(delta, Working)]
 
 
 def text_of(deltas: list[Delta]) -> str:
@@ -149,6 +151,7 @@ async def test_a_refusal_says_whether_another_try_makes_sense(
     b"data: \xff\xfe\n\n",
     '"text"',
     "[1, 2]",
+    "[" * 100_000,
     '{"choices": "x"}',
     '{"choices": [3]}',
     '{"choices": [{"delta": {"content": 3}}]}',
@@ -234,6 +237,35 @@ async def test_a_refused_key_is_found_at_the_start() -> None:
             pass
 
 
+@pytest.mark.parametrize("turns", range(12))
+async def test_replies_end_with_the_engine_whenever_it_is_closed(turns: int) -> None:
+    async with connected(OpenAIServer([chunk("Good "), 5.0])) as engine:
+
+        async def one() -> None:
+            _ = [delta async for delta in engine.reply(ASK)]
+
+        replies = [asyncio.create_task(one()) for _ in range(3)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await engine.close()
+        async with asyncio.timeout(1):
+            ends = await asyncio.gather(*replies, return_exceptions=True)
+        assert [type(end) for end in ends] == [EngineError] * 3
+        with pytest.raises(EngineError, match="not started, or closed"):
+            await one()
+
+
+async def test_starting_does_not_stop_the_loop() -> None:
+    engine = OpenAICompatible(OpenAISettings(base_url="http://127.0.0.1:9/v1", model="m"))
+
+    async def start() -> None:
+        await asyncio.sleep(0.01)  # the loop is watched by now
+        with pytest.raises(EngineUnavailable):
+            await engine.start()
+
+    await never_stalls(start)
+
+
 async def test_twenty_replies_at_once() -> None:
     server = OpenAIServer([chunk("a"), 0.05, chunk("b", finish="stop"), DONE])
     async with connected(server) as engine:
@@ -243,3 +275,150 @@ async def test_twenty_replies_at_once() -> None:
 
         assert await asyncio.gather(*(one() for _ in range(20))) == ["ab"] * 20
     assert json.dumps(server.requests).count("Hello?") == 20
+
+
+async def test_work_that_is_not_spoken_shows_that_the_model_lives() -> None:
+    events = [chunk(reasoning_content="Hm."), chunk("<think>x</think>"), tool_piece(0, "{}", "end_call", "c")]
+    async with connected(OpenAIServer([*events, chunk(finish="stop"), DONE])) as engine:
+        deltas = [delta async for delta in engine.reply(ASK)]
+    assert deltas == [Working(), Working(), Working(), ToolCall("c", "end_call", {})]
+
+
+async def test_a_refusal_is_told_and_not_spoken() -> None:
+    events = [chunk(refusal="I can"), chunk(refusal="not."), chunk(finish="stop"), DONE]
+    assert await reply(OpenAIServer(events)) == [Refusal("I cannot.")]
+    events = [chunk("It is "), chunk(finish="content_filter"), DONE]
+    assert await reply(OpenAIServer(events)) == [TextDelta("It is "), Refusal("")]
+
+
+async def test_a_model_that_only_thinks_is_an_error_that_names_the_setting() -> None:
+    events = [chunk("<think>and so on"), chunk(finish="length"), DONE]
+    with pytest.raises(EngineError, match="OPENAI__MAX_TOKENS"):
+        await reply(OpenAIServer(events))
+
+
+async def test_a_tool_call_in_the_text_is_a_tool_call() -> None:
+    events = [chunk('<tool_call>{"name": "look_up", "arguments": {"key": "1"}}'), chunk("</tool_call>")]
+    assert await reply(OpenAIServer([*events, chunk(finish="stop"), DONE])) == [
+        ToolCall("call-0", "look_up", {"key": "1"})
+    ]
+    with pytest.raises(EngineError, match="no JSON with a name"):
+        await reply(OpenAIServer([chunk("<tool_call>look up</tool_call>"), chunk(finish="stop"), DONE]))
+
+
+@pytest.mark.parametrize("index", ["0", {}, [0], 1.5, None, True, -1])
+async def test_the_index_of_a_tool_call_may_be_anything(index: Any) -> None:
+    piece = {"index": index, "id": "c", "function": {"name": "look_up", "arguments": "{}"}}
+    written = chunk('<tool_call>{"name": "end_call"}</tool_call>', finish="stop")
+    calls = await reply(OpenAIServer([chunk(tool_calls=[piece]), written, DONE]))
+    assert [call.name for call in calls if isinstance(call, ToolCall)] == ["look_up", "end_call"]
+
+
+@pytest.mark.parametrize("events", [
+    [chunk("<tool_call>" + "[" * 20_000, finish="stop"), DONE],
+    [tool_piece(0, "[" * 20_000, "look_up", "c"), chunk(finish="stop"), DONE],
+])  # fmt: skip
+async def test_a_tool_call_without_an_end_is_an_error(events: list[str]) -> None:
+    with pytest.raises(EngineError, match="no JSON"):
+        await reply(OpenAIServer(events))
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_an_error_may_say_anything(status: int) -> None:
+    class Nested(OpenAIServer):
+        def _answer(self, writer: asyncio.StreamWriter, status: int, body: Any) -> None:
+            data = b"[" * 100_000  # more than Python nests
+            head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n"
+            writer.write(f"{head}content-length: {len(data)}\r\n\r\n".encode() + data)
+
+    with pytest.raises(EngineError, match=f"answers {status}"):
+        await reply(Nested(status=status))
+
+
+STREAM = (
+    chunk("<think>Él quiere"),
+    chunk(" la hora</think>Ya "),
+    chunk("está. "),
+    chunk(refusal="Ño."),
+    tool_piece(0, '{"a": "ü', "end_call", "c1"),
+    tool_piece(0, '"}'),
+    chunk('<tool_call>{"name": "x"}</tool_call>'),
+    chunk(finish="stop"),
+    DONE,
+)
+
+
+async def test_a_stream_may_be_cut_at_every_byte() -> None:
+    """What is not to be spoken never is, and nothing is lost, wherever the network cuts."""
+    raw = "".join(f"data: {json.dumps(json.loads(e), ensure_ascii=False)}\n\n" for e in STREAM[:-1])
+    whole = raw.encode() + b"data: [DONE]\n\n"
+    server = OpenAIServer()
+    async with connected(server) as engine:
+        cuts: list[list[bytes]] = [[whole[:n], whole[n:]] for n in range(1, len(whole))]
+        for pieces in (*cuts, [bytes([byte]) for byte in whole]):
+            server.events = pieces
+            found = [delta async for delta in engine.reply(ASK) if not isinstance(delta, Working)]
+            assert text_of([delta for delta in found if isinstance(delta, TextDelta)]) == "Ya está. "
+            assert found[-3:] == [
+                Refusal("Ño."),
+                ToolCall("c1", "end_call", {"a": "ü"}),
+                ToolCall("call-1", "x", {}),
+            ]
+
+
+def tokens(kind: str) -> float:
+    return (
+        REGISTRY.get_sample_value(
+            "trunkline_language_model_tokens_total", {"engine": "openai_compatible", "kind": kind}
+        )
+        or 0.0
+    )
+
+
+USAGE = {"prompt_tokens": 120, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 100}}
+
+
+async def test_tokens_are_counted() -> None:
+    counts = {"choices": [], "usage": USAGE | {"total_tokens": 127}}
+    server = OpenAIServer([chunk("Yes."), chunk(finish="stop"), json.dumps(counts), DONE])
+    before = [tokens(kind) for kind in ("prompt", "cached", "completion")]
+    assert text_of(await reply(server)) == "Yes."
+    assert server.requests[0]["stream_options"] == {"include_usage": True}
+    after = [tokens(kind) for kind in ("prompt", "cached", "completion")]
+    assert [late - early for early, late in zip(before, after, strict=True)] == [120, 100, 7]
+
+
+async def test_a_finished_reply_waits_for_no_count_of_tokens() -> None:
+    server = OpenAIServer([chunk("Yes.", finish="stop"), 5.0])
+    async with asyncio.timeout(2):
+        assert text_of(await reply(server)) == "Yes."
+    assert text_of(await reply(OpenAIServer([chunk("Yes.", finish="stop"), BREAK]))) == "Yes."
+
+
+async def test_a_server_that_knows_no_extras_is_asked_without() -> None:
+    class Plain(OpenAIServer):
+        async def complete(self, client: Client) -> None:
+            self.status = 400 if "stream_options" in self.requests[-1] else 200
+            await super().complete(client)
+
+    server = Plain([chunk("Yes.", finish="stop"), DONE])
+    async with connected(server) as engine:
+
+        async def one() -> str:
+            return text_of([delta async for delta in engine.reply(ASK)])
+
+        assert await asyncio.gather(*(one() for _ in range(2))) == ["Yes.", "Yes."]
+        assert await one() == "Yes."
+    asked = ["stream_options" in request for request in server.requests]
+    assert sorted(asked) == [False, False, False, True, True]
+    assert not asked[-1]
+
+
+async def test_a_refusal_for_another_reason_ends_no_counting_of_tokens() -> None:
+    server = OpenAIServer([chunk("Yes.", finish="stop"), DONE], status=400, error="context too long")
+    async with connected(server) as engine:
+        with pytest.raises(EngineError, match="context too long"):
+            _ = [delta async for delta in engine.reply(ASK)]
+        server.status = 200
+        assert text_of([delta async for delta in engine.reply(ASK)]) == "Yes."
+    assert "stream_options" in server.requests[-1]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.engines.ports import Expectation, RecognitionHints, Transcript
+from app.engines.ports import Expectation, RecognisedWord, RecognitionHints, Transcript
 from app.voice.echo import EchoMatcher
 from app.voice.events import Backchannel
 from app.voice.listener import PRE_ROLL, Listener, Listening
@@ -71,7 +71,7 @@ class Line:
                 clock=lambda: self.now,
                 report=lambda event, at: self.reported.append((event, at)),
                 agent_text=lambda: self.agent_text,
-                backchannel=self.backchannels.append,
+                backchannel=lambda heard, said: self.backchannels.append(heard),
             ),
         )
         self.at = 0
@@ -90,8 +90,8 @@ class Line:
     def say(self, seconds: float) -> None:
         self.hear(seconds, LOUD)
 
-    def answer(self, text: str, *, final: bool = True) -> None:
-        self.recogniser.sink(Transcript(text, final))  # type: ignore[operator]
+    def answer(self, text: str, *words: RecognisedWord, final: bool = True) -> None:
+        self.recogniser.sink(Transcript(text, final, words=words))  # type: ignore[operator]
 
     @property
     def inputs(self) -> list[Input]:
@@ -134,7 +134,7 @@ def test_words_of_several_segments_are_joined() -> None:
     line.hear(0.2)
     line.answer("three", final=False)
     line.answer("three four")
-    assert line.listener.take_words() == "one two three four"
+    assert line.listener.take_words().text == "one two three four"
     assert line.listener.words.text == ""
 
 
@@ -163,14 +163,14 @@ def test_what_comes_late_for_words_that_were_taken_is_ignored() -> None:
     line.say(0.4)
     line.hear(0.2)
     line.answer("so far", final=False)
-    assert line.listener.take_words() == "so far"
+    assert line.listener.take_words().text == "so far"
     line.answer("so far and", final=False)
     line.answer("so far and more")
-    assert line.listener.take_words() == ""
+    assert line.listener.take_words().text == ""
     line.say(0.4)
     line.hear(0.2)
     line.answer("next")
-    assert line.listener.take_words() == "next"
+    assert line.listener.take_words().text == "next"
 
 
 def test_words_given_back_come_first() -> None:
@@ -185,7 +185,7 @@ def test_words_given_back_come_first() -> None:
     line.hear(0.2)
     line.answer("two")
     assert line.listener.began == began
-    assert line.listener.take_words() == "one two"
+    assert line.listener.take_words().text == "one two"
 
 
 def test_lost_audio_moves_the_media_clock() -> None:
@@ -204,3 +204,58 @@ async def test_closing_frees_the_stream() -> None:
     line = Line()
     await line.listener.close()
     assert line.stream.closed
+
+
+def test_words_lie_where_they_were_said() -> None:
+    line = Line()
+    line.hear(1.0)
+    line.say(0.5)
+    line.hear(0.2)
+    first = int(np.argmax(line.stream.samples(0) != 0))  # the sample of the segment at which speech begins
+    line.answer("hello", RecognisedWord("hello", first, first + 4000, 0.7))
+    (word,) = line.listener.take_words().words
+    assert (word.text, word.started, word.ended, word.confidence) == ("hello", 1.0, 1.5, 0.7)
+
+
+def test_audio_lost_within_a_segment_moves_the_words_after_it() -> None:
+    line = Line()
+    line.say(0.4)
+    line.at += 800  # a tenth of a second is lost while the caller speaks
+    line.say(0.4)
+    line.hear(0.2)
+    assert len(line.stream.segments) == 2
+    line.answer("one two", RecognisedWord("one", 0, 3200), RecognisedWord("two", 3200, 6400))
+    one, two = line.listener.take_words().words
+    assert (one.started, one.ended) == (0.0, 0.4)
+    assert (two.started, two.ended) == (0.5, 0.9)
+
+
+def test_audio_lost_before_the_onset_moves_the_words_after_it() -> None:
+    line = Line()
+    line.hear(1.0)
+    line.at += 800  # within what the recogniser is given of the time before the onset
+    line.hear(0.1)
+    line.say(0.4)
+    line.hear(0.2)
+    first = int(np.argmax(line.stream.samples(0) != 0))
+    line.answer("so where", RecognisedWord("so", 0, first), RecognisedWord("where", first, first + 3200))
+    so, where = line.listener.take_words().words
+    assert so.ended == where.started == 1.2
+    assert where.ended == 1.6
+    assert so.started < 1.0
+
+
+def test_words_of_segments_that_are_outstanding_together_lie_each_in_its_own() -> None:
+    line = Line()
+    line.hear(1.0)
+    for _ in range(3):
+        line.say(0.4)
+        line.hear(0.6)
+    firsts = [int(np.argmax(line.stream.samples(segment) != 0)) for segment in range(3)]
+    for text, first in zip(("one", "two", "three"), firsts, strict=True):
+        line.answer(text, RecognisedWord(text, first, first + 3200))
+    assert [(word.text, word.started) for word in line.listener.take_words().words] == [
+        ("one", 1.0),
+        ("two", 2.0),
+        ("three", 3.0),
+    ]

@@ -1,0 +1,1 @@
+"""What each adapter costs beside its library called bare."""
