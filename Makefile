@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test demo lint bench clean
+.PHONY: run test demo lint bench engines clean
 
 run: $(VENV)/.runtime
 	@$(BIN)/trunkline run
@@ -34,6 +34,10 @@ $(VENV)/.runtime: requirements.txt pyproject.toml
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-dev.txt
 	@touch $@
+
+# Libraries of the engines that are not embedded.
+engines: $(VENV)/.runtime requirements-engines.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements-engines.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

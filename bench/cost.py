@@ -1,4 +1,4 @@
-"""What turn-taking costs: microseconds a frame of 20 ms, the pure modules alone.
+"""What turn-taking costs: microseconds a frame of 20 ms, the pure modules alone, and resampling.
 
 python -m bench.cost
 """
@@ -23,10 +23,12 @@ from app.voice.profile import Endpointing, Overlap, TurnTaking
 from app.voice.speakable import speakable
 from app.voice.turn import Input, TurnMachine
 from app.voice.words import CallerWords
-from telephony.media.frame import FRAME_SAMPLES
+from telephony.media.frame import FRAME_SAMPLES, SAMPLE_RATE
+from telephony.media.resample import Resampler
 from telephony.simulator.report import table
 
 _OVERLAP = "over the agent"
+_RATES = "resampling"
 _ROUNDS = 2000
 _TEXT = "i would like to know where my parcel is and when it will come because i am"
 _REPLY = "Your parcel has left our centre and will be with you tomorrow before 5 p.m. "
@@ -50,6 +52,9 @@ def costs() -> list[tuple[str, float, float]]:
     chunker = Chunker()
     ends = iter(range(10**9))
 
+    up, down = Resampler(SAMPLE_RATE, 2 * SAMPLE_RATE), Resampler(3 * SAMPLE_RATE, SAMPLE_RATE)
+    voice = np.tile(frame, 3)  # 20 ms at 24 kHz
+
     def speak() -> None:
         feed.add(frame)
         playout.add_sent(len(feed.take(FRAME_SAMPLES)), 0.0)
@@ -66,6 +71,8 @@ def costs() -> list[tuple[str, float, float]]:
         ("speakable: a phrase", _time(lambda: speakable(_REPLY, "en-US")), 0.01),
         (f"{_OVERLAP}: a judgement", _time(lambda: judge(evidence, settings, english)), 0.63),
         (f"{_OVERLAP}: likeness to the agent", _time(lambda: echo.likeness(line, 2.0), 200), 0.2),
+        (f"{_RATES}: a frame from 8 to 16 kHz", _time(lambda: up.push(frame)), 1.0),
+        (f"{_RATES}: a frame from 24 to 8 kHz", _time(lambda: down.push(voice)), 1.0),
     ]
 
 
@@ -88,9 +95,14 @@ def main() -> int:
     """Print the table; the exit status is 1 when a frame costs more than 20 us."""
     measured = costs()
     rows = [(name, f"{each:.1f}", f"{each * often:.1f}") for name, each, often in measured]
-    everything = sum(each * often for name, each, often in measured if not name.startswith(_OVERLAP))
+    everything = sum(
+        each * often for name, each, often in measured if not name.startswith((_OVERLAP, _RATES))
+    )
     print(table(("step", "us each", "us a frame"), rows))
-    print(f"\nboth sides at once: {everything:.1f} us a frame; over the agent, for 0.5 s at most, more")
+    print(
+        f"\nboth sides at once: {everything:.1f} us a frame; over the agent, for 0.5 s at most, more; "
+        "resampling, where an engine has another rate, besides"
+    )
     return 1 if everything > 20 else 0
 
 
