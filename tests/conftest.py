@@ -1,6 +1,11 @@
 """Fixtures for all tests."""
 
+from collections.abc import Iterator
+
 import hypothesis
+import pytest
+
+from tests.peers.apart import Addresses, peers_apart
 
 pytest_plugins = ["tests.db_fixtures"]
 
@@ -8,3 +13,10 @@ pytest_plugins = ["tests.db_fixtures"]
 hypothesis.settings.register_profile("explore", deadline=None)
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session")
+def addresses() -> Iterator[Addresses]:
+    """Servers whose work is neither this process's CPU time nor that of its event loop."""
+    with peers_apart() as addresses:
+        yield addresses

@@ -27,6 +27,7 @@ from app.engines.ports import (
 from config.settings import FallbackSettings, OpenAISettings, TimedSettings
 from tests.contracts.probe import leaves_nothing, never_stalls, started
 from tests.fakes.language_model import FakeLanguageModel
+from tests.peers.apart import Addresses
 from tests.peers.openai_server import DONE, OpenAIServer, chunk, tool_piece
 
 SCRIPT = Script(
@@ -50,10 +51,12 @@ Make = Callable[[], AbstractAsyncContextManager[LanguageModel]]
 
 @asynccontextmanager
 async def openai() -> AsyncIterator[LanguageModel]:
-    async with OpenAIServer(EVENTS).running() as server:
-        settings = OpenAISettings(base_url=server.url, api_key=SecretStr("k"), model="m")
-        async with started(OpenAICompatible(settings)) as engine:
-            yield engine
+    async with OpenAIServer(EVENTS).running() as server, started(openai_at(server.url)) as engine:
+        yield engine
+
+
+def openai_at(url: str) -> OpenAICompatible:
+    return OpenAICompatible(OpenAISettings(base_url=url, api_key=SecretStr("k"), model="m"))
 
 
 ENGINES: dict[str, Make] = {
@@ -73,11 +76,18 @@ ENGINES: dict[str, Make] = {
         FakeLanguageModel(otherwise=("Good ", 0.01, "day.", ToolCall("c1", "end_call", {})))
     ),
 }
+APART: dict[str, Callable[[Addresses], LanguageModel]] = {"openai_compatible": lambda at: openai_at(at.chat)}
+"""Engines of servers, which must not be in the loop that is measured."""
 
 
 @pytest.fixture(params=ENGINES)
-def make(request: pytest.FixtureRequest) -> Make:
-    return ENGINES[request.param]
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def make(name: str) -> Make:
+    return ENGINES[name]
 
 
 @pytest.fixture
@@ -163,18 +173,19 @@ async def test_twenty_replies_at_once(engine: LanguageModel) -> None:
     assert await asyncio.gather(*(collect(engine, ask()) for _ in range(20))) == [expected] * 20
 
 
-async def test_the_event_loop_goes_on(engine: LanguageModel) -> None:
+async def test_the_event_loop_goes_on(name: str, make: Make, addresses: Addresses) -> None:
     history = tuple(Message(role, "a sentence or two") for _ in range(20) for role in ROLES)
     request = ReplyRequest((*history, *ask().messages), (END_CALL,), SCRIPT)
+    async with started(APART[name](addresses)) if name in APART else make() as engine:
 
-    async def one(after: float) -> None:  # turns do not end in the same millisecond
-        await asyncio.sleep(after)
-        await collect(engine, request)
+        async def one(after: float) -> None:  # turns do not end in the same millisecond
+            await asyncio.sleep(after)
+            await collect(engine, request)
 
-    async def work() -> None:
-        await asyncio.gather(*(one(0.02 * number) for number in range(5)))
+        async def work() -> None:
+            await asyncio.gather(*(one(0.02 * number) for number in range(5)))
 
-    await never_stalls(work)
+        await never_stalls(work)
 
 
 async def test_nothing_is_left_after_close(make: Make) -> None:

@@ -25,7 +25,7 @@ from tests.contracts.overhead.measure import (
     table,
 )
 from tests.contracts.probe import leaves_nothing
-from tests.peers.apart import Addresses, peers_apart
+from tests.peers.apart import Addresses
 
 LIKE_REAL: dict[str, Case] = {
     "faster_whisper_shape": hearing.whisper_shape,
@@ -46,12 +46,6 @@ CASES: dict[str, Case] = {
     "fallback": replying.fallback,
 }
 BATCH, BATCHES = 10, 20
-
-
-@pytest.fixture(scope="module")
-def addresses() -> Iterator[Addresses]:
-    with peers_apart() as addresses:
-        yield addresses
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Servers in a process of their own, so that their CPU time is not counted as their client's.
+"""Servers in a process of their own, so that their work is not counted as their client's.
 
 ``python -m tests.peers.apart`` prints where they are and serves until its input ends.
 """

@@ -19,7 +19,7 @@ from app.engines.errors import EngineError
 from app.engines.llm.openai_chat import ChatAnswer, Usage, chat_messages, chat_tools, usage_of
 from app.engines.openai_client import chat_endpoint
 from app.engines.ports import Delta, ReplyRequest
-from app.engines.timing import WaitLimit
+from app.engines.timing import Breath, WaitLimit
 from app.metrics import LANGUAGE_TOKENS
 from config.settings import OpenAISettings
 
@@ -89,7 +89,7 @@ class OpenAICompatible:
         Once the answer is finished, only what it took is still to come, and not worth waiting for.
         """
         stream: Any = None
-        limit = WaitLimit()
+        limit, breath = WaitLimit(), Breath()
         try:
             stream = await limit.wait(self._opened_stream(request), self._settings.timeout_seconds)
             self._client()  # a connection that was still being made outlives its client
@@ -97,6 +97,7 @@ class OpenAICompatible:
                 if (usage := usage_of(chunk)) is not None:
                     self._count(usage)
                 yield chunk
+                await breath.take()  # chunks that came at once are read between other work
         except (TimeoutError, openai.APITimeoutError, httpx2.TimeoutException):
             raise self._endpoint.silent() from None
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError, *_NO_JSON) as error:

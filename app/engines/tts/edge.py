@@ -17,6 +17,7 @@ import structlog
 
 from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable
 from app.engines.ports import Gender, SpeechChunk, Voice, VoiceSpec
+from app.engines.timing import Breath
 from app.engines.tts.edge_messages import NAME, Audio, EdgeMessages, Event, Prosody, TurnEnd, Word
 from app.engines.tts.edge_sound import EdgeSound
 from app.engines.tts.edge_voices import EdgeVoices, known_voices, read_voices
@@ -98,7 +99,7 @@ class EdgeSynthesiser:
         prosody = self._prosody(voice)
         if not messages.is_voice(prosody.voice):
             raise no_voice(NAME, prosody.voice)
-        sound = EdgeSound(phrase)
+        sound, breath = EdgeSound(phrase), Breath()
         with speaking_as(NAME, voice.name, self._voices.has):
             for request in messages.requests(phrase, prosody):
                 async with aclosing(self._events(connections, request)) as events:
@@ -108,7 +109,7 @@ class EdgeSynthesiser:
                             case Audio(data):
                                 for chunk in sound.audio(data):
                                     yield chunk
-                                    await asyncio.sleep(0)  # a long message is decoded in slices
+                                    await breath.take()  # a long message is decoded in slices
                             case Word(text, seconds):
                                 sound.word(text, seconds)
                     for chunk in sound.finish():
@@ -120,6 +121,7 @@ class EdgeSynthesiser:
         """What the service sends for a request until its end, with a limit of time for each audio."""
         loop, seconds = asyncio.get_running_loop(), self._settings.timeout_seconds
         socket: EdgeSocket | None = None
+        breath = Breath()
         try:
             deadline = loop.time() + seconds
             async with asyncio.timeout_at(deadline):
@@ -133,6 +135,7 @@ class EdgeSynthesiser:
                         deadline = loop.time() + seconds
                 async with asyncio.timeout_at(deadline):
                     events = await socket.receive()
+                await breath.take()  # messages that came at once are read between other work
         except TimeoutError:
             raise EngineTimeout(NAME, f"no audio for {seconds:g} s") from None
         finally:

@@ -17,7 +17,8 @@ from app.engines.stt.openai_answer import BadAnswerError, TranscriptionAnswer
 from app.engines.stt.openai_compatible import OpenAICompatibleRecogniser
 from bench.caller import Caller, dropped_seconds
 from config.settings import EngineSettings, OpenAISettings, OpenAISpeechToTextSettings
-from tests.contracts.probe import leaves_nothing, never_stalls
+from tests.contracts.probe import leaves_nothing, never_stalls, started
+from tests.peers.apart import Addresses
 from tests.peers.openai_audio import (
     Answer,
     OpenAIAudioServer,
@@ -366,8 +367,8 @@ async def test_the_language_models_key_goes_to_its_own_server_only(own_url: bool
     assert server.requests[0].key == ("" if own_url else f"Bearer {KEY}")
 
 
-async def test_the_loop_goes_on_while_many_segments_are_sent() -> None:
-    async with connected(OpenAIAudioServer(streamed(delta("hello"), done("hello")))) as engine:
+async def test_the_loop_goes_on_while_many_segments_are_sent(addresses: Addresses) -> None:
+    async with started(OpenAICompatibleRecogniser(settings_for(addresses.audio, "whisper-1"))) as engine:
         caller = Caller(engine, HINTS)
         rounds = 0
 

@@ -16,7 +16,8 @@ from app.engines.ports import Voice, VoiceSpec
 from app.engines.tts.openai_compatible import OpenAICompatibleSynthesiser
 from config.settings import EngineSettings, OpenAITextToSpeechSettings
 from telephony.media.frame import Samples
-from tests.contracts.probe import never_stalls
+from tests.contracts.probe import never_stalls, started
+from tests.peers.apart import Addresses
 from tests.peers.edge_server import encode
 from tests.peers.openai_audio import Answer, OpenAIAudioServer, refusal, tone, wav
 
@@ -357,11 +358,12 @@ async def test_an_engine_that_is_closed_says_so() -> None:
             await collect(engine)
 
 
-async def test_a_phrase_that_comes_at_once_does_not_stop_the_loop() -> None:
-    async with connected(OpenAIAudioServer(sound(10.0))) as engine:
+async def test_a_phrase_that_comes_at_once_does_not_stop_the_loop(addresses: Addresses) -> None:
+    async with started(OpenAICompatibleSynthesiser(settings_for(addresses.audio))) as engine:
+        ten_seconds = "x" * 200
 
         async def work() -> None:
-            await asyncio.gather(*(collect(engine) for _ in range(2)))
+            await asyncio.gather(*(collect(engine, ten_seconds) for _ in range(2)))
 
         await work()  # fills the plans of the resampler
         await never_stalls(work)

@@ -20,7 +20,8 @@ from app.engines.wyoming_events import Event, ProtocolError, Unpacker, pack
 from bench.caller import Caller, dropped_seconds
 from config.settings import WyomingSettings
 from telephony.media.frame import Samples
-from tests.contracts.probe import leaves_nothing, never_stalls
+from tests.contracts.probe import leaves_nothing, never_stalls, started
+from tests.peers.apart import Addresses
 from tests.peers.openai_audio import tone
 from tests.peers.wyoming_server import (
     AudioChunk,
@@ -381,9 +382,9 @@ async def test_a_phrase_without_words_is_not_asked_for() -> None:
         assert not (await collect(engine, "...")).size
 
 
-async def test_the_loop_goes_on() -> None:
-    server = WyomingServer(texts=["hello"], speech=spoken(tone(5.0, 22_050).tobytes(), 22_050))
-    async with recogniser(server) as hears, synthesiser(server) as speaks:
+async def test_the_loop_goes_on(addresses: Addresses) -> None:
+    settings = WyomingSettings(stt_url=addresses.wyoming, tts_url=addresses.wyoming)
+    async with started(WyomingRecogniser(settings)) as hears, started(WyomingSynthesiser(settings)) as speaks:
         callers = [Caller(hears, HINTS) for _ in range(3)]
         rounds = 0
 
@@ -398,7 +399,7 @@ async def test_the_loop_goes_on() -> None:
                 caller.stream.finish_segment()
             for caller in callers:
                 await caller.until(rounds)
-            await collect(speaks)
+            await collect(speaks, "x" * 100)  # five seconds
 
         await work()
         await never_stalls(work)
