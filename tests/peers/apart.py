@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.peers.apertium_server import ApertiumPeer
 from tests.peers.edge_server import EdgeServer
 from tests.peers.openai_audio import Answer, OpenAIAudioServer, Request, transcript
 from tests.peers.openai_audio import hum as openai_hum
@@ -29,12 +30,13 @@ HEARD = "where is my parcel please"
 
 @dataclass(frozen=True)
 class Addresses:
-    """Of OpenAI's chat and audio, of Wyoming for both, of Edge."""
+    """Of OpenAI's chat and audio, of Wyoming for both, of Edge and Apertium."""
 
     chat: str
     audio: str
     wyoming: str
     edge: str
+    apertium: str
 
 
 @contextmanager
@@ -77,8 +79,9 @@ async def _serve() -> None:
         OpenAIAudioServer(_answer).running() as audio,
         WyomingServer(texts=[HEARD], speech=wyoming_hum).running() as wyoming,
         EdgeServer().running() as edge,
+        ApertiumPeer().running() as apertium,
     ):
-        where = Addresses(chat.url, audio.url, wyoming.url, edge.url)
+        where = Addresses(chat.url, audio.url, wyoming.url, edge.url, apertium.url)
         sys.stdout.write(f"{json.dumps(asdict(where))}\n")
         sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.read)

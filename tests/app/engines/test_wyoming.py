@@ -20,8 +20,7 @@ from app.engines.wyoming_events import Event, ProtocolError, Unpacker, pack
 from bench.caller import Caller, dropped_seconds
 from config.settings import WyomingSettings
 from telephony.media.frame import Samples
-from tests.contracts.probe import leaves_nothing, never_stalls, started
-from tests.peers.apart import Addresses
+from tests.contracts.probe import leaves_nothing
 from tests.peers.openai_audio import tone
 from tests.peers.wyoming_server import (
     AudioChunk,
@@ -380,29 +379,6 @@ async def test_a_phrase_without_words_is_not_asked_for() -> None:
         assert not (await collect(engine, " \n")).size
         assert not server.asked
         assert not (await collect(engine, "...")).size
-
-
-async def test_the_loop_goes_on(addresses: Addresses) -> None:
-    settings = WyomingSettings(stt_url=addresses.wyoming, tts_url=addresses.wyoming)
-    async with started(WyomingRecogniser(settings)) as hears, started(WyomingSynthesiser(settings)) as speaks:
-        callers = [Caller(hears, HINTS) for _ in range(3)]
-        rounds = 0
-
-        async def work() -> None:
-            nonlocal rounds
-            rounds += 1
-            for start in range(0, SPEECH.size, 160):
-                for caller in callers:
-                    caller.stream.push(SPEECH[start : start + 160])
-                await asyncio.sleep(0.002)
-            for caller in callers:
-                caller.stream.finish_segment()
-            for caller in callers:
-                await caller.until(rounds)
-            await collect(speaks, "x" * 100)  # five seconds
-
-        await work()
-        await never_stalls(work)
 
 
 async def test_two_hundred_uses_leave_nothing() -> None:
