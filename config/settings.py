@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -223,6 +224,15 @@ class EngineSettings(_Group):
     timed: TimedSettings = TimedSettings()
     pocketsphinx: PocketsphinxSettings = PocketsphinxSettings()
     smart_turn: SmartTurnSettings = SmartTurnSettings()
+
+    @field_validator("servers")
+    @classmethod
+    def _names_of_variables(cls, value: dict[str, OpenAISettings]) -> dict[str, OpenAISettings]:
+        """Each setting of a server can also be set by a variable, and those are not told apart by case."""
+        for name in value:
+            if not re.fullmatch("[a-z0-9_]+", name):
+                raise ValueError(f"a server's name is of a-z, 0-9 and _, not {name!r}")
+        return value
 
 
 class Settings(BaseSettings):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from collections.abc import Iterator
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import SettingsError
 
 from config.logging import configure_logging
 from config.secrets import FirstStart, complete_secrets
@@ -20,7 +24,31 @@ def read_settings(profile: str = "") -> Settings:
             f"  TRUNKLINE_{'__'.join(str(part).upper() for part in problem['loc'])}: {problem['msg']}"
             for problem in error.errors(include_url=False, include_input=False)
         ]
-        sys.exit("\n".join(["trunkline: these settings are wrong (see config/example.env):", *lines]))
+    except SettingsError:
+        lines = [
+            f"  {name}: is no JSON"
+            for name in _json_variables(Settings, "TRUNKLINE_")
+            if not _is_json(os.environ.get(name, "null"))
+        ]
+    sys.exit("\n".join(["trunkline: these settings are wrong (see config/example.env):", *lines]))
+
+
+def _json_variables(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """The environment's variables that hold JSON: those of several values."""
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        if isinstance(default, BaseModel):
+            yield from _json_variables(type(default), f"{prefix}{name.upper()}__")
+        elif isinstance(default, dict | tuple):
+            yield f"{prefix}{name.upper()}"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def start_settings(level: str | None = None) -> tuple[Settings, FirstStart]:

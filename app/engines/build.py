@@ -178,12 +178,12 @@ def build_language_models(settings: EngineSettings) -> list[LanguageModel]:
 
 
 def _language_model(name: str, settings: EngineSettings) -> LanguageModel:
-    kind, _, server = name.partition(":")
-    match kind:
+    kind, named, server = name.partition(":")
+    match kind if kind == "openai_compatible" else name:
         case "openai_compatible":
             from app.engines.llm.openai_compatible import OpenAICompatible  # noqa: PLC0415
 
-            if not server:
+            if not named:
                 return OpenAICompatible(settings.openai)
             if server not in settings.servers:
                 raise EngineUnavailable(
@@ -271,9 +271,14 @@ def _each(port: str, names: str, build: Callable[[str], E]) -> list[E]:
     return [build(name) for name in _names(port, names)]
 
 
+def listed_names(names: str) -> list[str]:
+    """The names of a comma-separated list."""
+    return [part.strip() for part in names.split(",") if part.strip()]
+
+
 def _names(port: str, names: str) -> list[str]:
-    """The names of a comma-separated list. Raises ``EngineUnavailable`` for none, and for one named twice."""
-    found = [part.strip() for part in names.split(",") if part.strip()]
+    """The same of a port. Raises ``EngineUnavailable`` for none, and for one named twice."""
+    found = listed_names(names)
     if not found:
         raise EngineUnavailable(port, f"no engine named; set {_variable(port)}")
     if len(set(found)) < len(found):

@@ -33,7 +33,7 @@ class ApertiumServer:
         """Ask for its pairs. Raises ``EngineUnavailable``: not reached, not such a server, or no pair."""
         if self._client is not None:
             return
-        place = _place(self._url)
+        place = server_place(self._url)
         self._client = await asyncio.to_thread(_client, self._url)  # it reads certificates, 30 ms
         try:
             async with asyncio.timeout(_SECONDS):
@@ -109,7 +109,7 @@ def _client(url: str) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(base_url=url, timeout=_SECONDS, limits=limits)
 
 
-def _place(url: str) -> str:
+def server_place(url: str) -> str:
     """Where the server is, without a password. Raises ``EngineUnavailable``."""
     try:
         parts = urlsplit(url)

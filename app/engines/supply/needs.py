@@ -8,12 +8,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.engines.build import (
+    build_detector,
+    build_language_models,
+    build_recognisers,
+    build_synthesisers,
+    build_translators,
+    listed_names,
+)
 from app.engines.errors import EngineUnavailable
+from app.engines.llm.scripted import ScriptedLanguageModel
 from app.engines.models import find_model
+from app.engines.mt.apertium_server import server_place
 from app.engines.openai_client import chat_endpoint, speech_endpoint
 from app.engines.supply.catalogue import Catalogue
 from app.engines.supply.shelf import condition
+from app.engines.tts.edge import check_endpoint
 from app.engines.tts.piper_files import find_voice
+from app.engines.wyoming import Address
 from config.settings import EngineSettings
 
 _PREFIX = "TRUNKLINE_ENGINES__"
@@ -47,11 +59,6 @@ class _Asked:
         advice = f"{', '.join(missing)} not installed; run 'make engines'" if missing else ""
         yield Need(self.port, self.engine, f"library {', '.join(modules)}", not missing, advice)
 
-    def setting(self, name: str, *, given: bool, advice: str = "") -> Need:
-        variable = f"{_PREFIX}{name}"
-        told = "" if given else advice or f"set {variable}"
-        return Need(self.port, self.engine, f"setting {variable}", given, told)
-
     def model(self, variable: str, given: str, find: Callable[[], object] | None = None) -> Need:
         """The model that a setting names: there, and as it was fetched, where that is known.
 
@@ -70,35 +77,36 @@ class _Asked:
             else:
                 find_model(self.engine, f"{_PREFIX}{variable}", given, self.models)
         except EngineUnavailable as error:
-            return Need(self.port, self.engine, what, False, str(error).split(": ", 1)[1], name)
+            return Need(self.port, self.engine, what, False, error.message, name)
         notes = {"absent": ", put elsewhere", "unverified": ", put there by hand: nothing to compare it with"}
         note = ", which config/models.yaml does not list" if found is None else notes.get(found.state, "")
         return Need(self.port, self.engine, f"{what}{note}", True, model=name)
 
-    def attempt(self, what: str, check: Callable[[], None]) -> Need:
+    def attempt(self, what: str, check: Callable[[], object]) -> Need:
         """Whether a check of an engine's own, that raises ``EngineUnavailable``, is content."""
         try:
             check()
         except EngineUnavailable as error:
-            return Need(self.port, self.engine, what, False, str(error).split(": ", 1)[1])
+            return Need(self.port, self.engine, what, False, error.message)
         return Need(self.port, self.engine, what, True)
 
 
 def needs(settings: EngineSettings, models: Path, catalogue: Catalogue) -> list[Need]:
     """All needs of the engines named in the settings, port by port, fallbacks included."""
     found: list[Need] = []
-    for port, names in (
-        ("vad", settings.vad),
-        ("stt", settings.stt),
-        ("llm", settings.llm),
-        ("tts", settings.tts),
-        ("mt", settings.mt),
+    for port, names, build in (
+        ("vad", settings.vad, lambda: [build_detector(settings)]),
+        ("stt", settings.stt, lambda: build_recognisers(settings, models)),
+        ("llm", settings.llm, lambda: build_language_models(settings)),
+        ("tts", settings.tts, lambda: build_synthesisers(settings, models)),
+        ("mt", settings.mt, lambda: build_translators(settings, ScriptedLanguageModel())),
     ):
-        listed = [part.strip() for part in names.split(",") if part.strip()]
-        for name in listed:
+        try:
+            build()
+        except EngineUnavailable as error:
+            found.append(Need(port, port, "engines of these names", False, error.message))
+        for name in listed_names(names):
             found += _of_engine(_Asked(port, name, settings, models, catalogue))
-        if not listed and port != "mt":
-            found.append(Need(port, port, "an engine", False, f"set {_PREFIX}{port.upper()}"))
     if settings.smart_turn.path:
         found += _smart_turn(_Asked("turn", "smart_turn", settings, models, catalogue))
     return found
@@ -110,13 +118,8 @@ def known_engines() -> frozenset[tuple[str, str]]:
 
 
 def _of_engine(asked: _Asked) -> Iterator[Need]:
-    engine = asked.engine.split(":", maxsplit=1)[0]
-    of = _NEEDS.get((asked.port, engine))
-    if of is None:
-        variable = f"{_PREFIX}{asked.port.upper()}"
-        known = ", ".join(sorted(name for port, name in _NEEDS if port == asked.port))
-        yield Need(asked.port, asked.engine, "an engine of this name", False, f"{variable} may name {known}")
-        return
+    """Nothing for a name that is not known, which building told."""
+    of = _NEEDS.get((asked.port, asked.engine.split(":", maxsplit=1)[0]), _nothing)
     yield from of(asked)
 
 
@@ -159,19 +162,22 @@ def _openai_llm(asked: _Asked) -> Iterator[Need]:
     _, _, name = asked.engine.partition(":")
     server = asked.settings.servers.get(name) if name else asked.settings.openai
     group = f"SERVERS__{name.upper()}" if name else "OPENAI"
-    if server is None:
-        yield asked.setting("SERVERS", given=False, advice=f"set {_PREFIX}SERVERS to a JSON with {name!r}")
-        return
-    endpoint = chat_endpoint(asked.engine, group, server)
-    yield asked.attempt(f"settings {group}", lambda: endpoint.check_complete(server.model))
+    if server is not None:  # building told of one that has no settings
+        endpoint = chat_endpoint(asked.engine, group, server)
+        yield asked.attempt(f"settings {group}", lambda: endpoint.check_complete(server.model))
 
 
 def _wyoming_stt(asked: _Asked) -> Iterator[Need]:
-    yield asked.setting("WYOMING__STT_URL", given=bool(asked.settings.wyoming.stt_url))
+    yield _wyoming(asked, "STT_URL", asked.settings.wyoming.stt_url)
 
 
 def _wyoming_tts(asked: _Asked) -> Iterator[Need]:
-    yield asked.setting("WYOMING__TTS_URL", given=bool(asked.settings.wyoming.tts_url))
+    yield _wyoming(asked, "TTS_URL", asked.settings.wyoming.tts_url)
+
+
+def _wyoming(asked: _Asked, name: str, url: str) -> Need:
+    variable = f"{_PREFIX}WYOMING__{name}"
+    return asked.attempt(f"setting {variable}", lambda: Address.of(asked.engine, variable, url, 1.0))
 
 
 def _espeak(asked: _Asked) -> Iterator[Need]:
@@ -186,14 +192,17 @@ def _piper(asked: _Asked) -> Iterator[Need]:
 
 def _edge(asked: _Asked) -> Iterator[Need]:
     yield from asked.library("edge_tts", "av")
+    url = asked.settings.edge.url
+    yield asked.attempt(f"setting {_PREFIX}EDGE__URL", lambda: check_endpoint(url))
 
 
 def _apertium(asked: _Asked) -> Iterator[Need]:
-    given = bool(asked.settings.apertium.url)
-    installed = given or shutil.which("apertium") is not None
+    if url := asked.settings.apertium.url:
+        yield asked.attempt(f"setting {_PREFIX}APERTIUM__URL", lambda: server_place(url))
+        return
+    installed = shutil.which("apertium") is not None
     advice = f"install the Debian packages apertium and apertium-eng-spa, or set {_PREFIX}APERTIUM__URL"
-    what = "an apertium-apy server" if given else "the command apertium"
-    yield Need(asked.port, asked.engine, what, installed, "" if installed else advice)
+    yield Need(asked.port, asked.engine, "the command apertium", installed, "" if installed else advice)
 
 
 def _smart_turn(asked: _Asked) -> Iterator[Need]:
