@@ -146,7 +146,7 @@ async def test_an_english_model_refuses_other_languages(engine: FasterWhisperRec
 
 
 async def test_ten_calls_at_once_in_real_time(engine: FasterWhisperRecogniser) -> None:
-    """None waits for an interim for more than 0.4 s beyond the 0.2 s of speech that it takes."""
+    """None waits for an interim for more than 0.4 s beyond the colour, 0.5 s, that it has to bring."""
     orders = [list(np.random.default_rng(seed).permutation(list(COLOURS))) for seed in range(10)]
     waits: list[float] = []
 
