@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import numpy.typing as npt
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -49,6 +50,8 @@ AT_ONCE = 10
 LONGEST_SILENCE = 1.5
 USUAL = 0.5  # seconds from the caller's last speech to the reply, when nothing is lost
 STALL = 60.0
+SEAM_SECONDS = 1.0  # that may be lost or repeated where one voice goes on for another
+WINDOW = 160  # samples in which one that is audible is enough
 SENTENCE = "We are open from eight in the morning to six in the evening, and on Saturdays until one."
 WORDS = [f"{word} " for word in SENTENCE.split()]
 TOLD = "".join(timed_tokens(TimedSettings().sentence_tokens))
@@ -228,7 +231,7 @@ async def test_every_call_goes_on(name: str) -> None:
         server = PrivateServer(environment=environment)
         await asyncio.to_thread(server.__enter__)
         try:
-            reference = await undisturbed(server)
+            reference, shortest, longest = await undisturbed(server, voice=name.startswith("tts"))
             Faults.armed = True
             calls = await trials(server, case, *name.split()[:2])
             lost = await failures(server, *name.split()[:2])
@@ -248,10 +251,12 @@ async def test_every_call_goes_on(name: str) -> None:
             and turns[0]["heard_text"] == turns[0]["reply_text"]
             and turns[0]["caller_text"] in {HEARD, reference}
         )
-        if silent > LONGEST_SILENCE or not right:
+        spoken = audible_seconds(call)
+        if silent > LONGEST_SILENCE or not right or not shortest <= spoken <= longest:
             bad.append(
                 (
                     round(silent, 2),
+                    round(spoken, 2),
                     [(turn["caller_text"], turn["reply_text"], turn["heard_text"]) for turn in turns],
                 )
             )
@@ -280,13 +285,21 @@ def caller(index: int, *, listens: bool = True, begun: asyncio.Event | None = No
     return call
 
 
-async def undisturbed(server: PrivateServer) -> str:
-    """What a recogniser hears in a call that loses nothing."""
+async def undisturbed(server: PrivateServer, *, voice: bool) -> tuple[str, float, float]:
+    """What a recogniser hears in a call that loses nothing, and how long a reply may be heard.
+
+    The latter where the ``voice`` is lost: between its own length and that of the one that goes on, with at
+    most a word or two missing at the seam, or said again.
+    """
     async with Carrier(server.webhook, server.account_sid, server.auth_token) as carrier:
-        heard = await carrier.place_call(caller(0, listens=False))
+        heard = await carrier.place_call(caller(0, listens=voice))
     async with api_of(server) as api:
         stored = await stored_calls(api, {heard.call_sid})
-    return str(stored[heard.call_sid]["turns"][0]["caller_text"])
+    understood = str(stored[heard.call_sid]["turns"][0]["caller_text"])
+    if not voice:
+        return understood, 0.0, float("inf")
+    lengths = (audible_seconds(heard), TimedSettings().seconds_per_character * len(TOLD))
+    return understood, min(lengths) - SEAM_SECONDS, max(lengths) + SEAM_SECONDS
 
 
 async def trials(server: PrivateServer, case: Case, port: str, engine: str) -> list[HeardCall]:
@@ -346,17 +359,28 @@ async def failures(server: PrivateServer, port: str, engine: str) -> float:
 
 def longest_silence(call: HeardCall) -> float:
     """The longest time in which the caller waited within the reply, or for it beyond the usual."""
+    asked, audible = reply_of(call)
+    if not len(audible):
+        return float("inf")
+    edges = np.concatenate(([(asked + USUAL) * SAMPLE_RATE], audible))
+    return float(np.diff(edges).max()) / SAMPLE_RATE
+
+
+def audible_seconds(call: HeardCall) -> float:
+    """How long the reply is heard, without its silences."""
+    _, audible = reply_of(call)
+    return len(np.unique(audible // WINDOW)) * WINDOW / SAMPLE_RATE
+
+
+def reply_of(call: HeardCall) -> tuple[float, npt.NDArray[np.int64]]:
+    """When the caller had asked, in seconds, and the audible samples of the agent from then on."""
     asked = next(
         float(event.detail.removeprefix("asked "))
         for event in call.events
         if event.detail.startswith("asked ")
     )
     audible = np.flatnonzero(np.abs(call.agent.astype(np.int32)) > AUDIBLE)
-    audible = audible[audible > asked * SAMPLE_RATE]
-    if not len(audible):
-        return float("inf")
-    edges = np.concatenate(([(asked + USUAL) * SAMPLE_RATE], audible))
-    return float(np.diff(edges).max()) / SAMPLE_RATE
+    return asked, audible[audible > asked * SAMPLE_RATE]
 
 
 async def test_an_engine_that_was_given_up_is_not_asked_and_costs_later_calls_nothing() -> None:
