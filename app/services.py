@@ -53,7 +53,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             await ensure_first_key(session, settings.admin.api_key.get_secret_value())
         profile = agents.get(settings.calls.agent).profile
         await engines.recogniser.prepare(hints_of(profile))
-        await engines.synthesiser.prepare(prepared_phrases(profile), voice_of(profile))
+        await engines.synthesiser.prepare(prepared_phrases(profile), voice_of(profile), engines.voices.whole)
         presence = Presence(database)
         await presence.start()
         recorder = Recorder(database, presence.id)
@@ -61,10 +61,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         desk = CallDesk(agents, settings.calls.agent, engines, recorder, live, settings.calls.lead_seconds)
         twilio = TwilioCarrier(_twilio_settings(settings, profile.says.busy), desk)
         async with asyncio.TaskGroup() as tasks:
-            keepers = [
-                tasks.create_task(keeping)
-                for keeping in (recorder.run(), presence.run(), *(listed.watch() for listed in engines.lists))
-            ]
+            watching = (engines.synthesiser.watch(), *(listed.watch() for listed in engines.lists))
+            keepers = [tasks.create_task(keeping) for keeping in (recorder.run(), presence.run(), *watching)]
             try:
                 yield Services(settings, database, engines, live, desk, twilio)
             finally:

@@ -166,6 +166,7 @@ class FallbackSettings(_Group):
     retry_seconds: float = Field(default=5.0, gt=0)  # until it is tried again; twice as long each time, to 60
     first_least: float = Field(default=0.5, gt=0)  # to the first token, audio or final
     first_most: float = Field(default=1.2, gt=0)
+    llm_first_most: float = Field(default=1.2, gt=0)  # instead, of language models and of translators
     gap_least: float = Field(default=0.4, gt=0)  # from one to the next
     gap_most: float = Field(default=1.0, gt=0)
     hedge: bool = True  # ask the model a second time when the first token is later than 19 of 20 times

@@ -63,6 +63,11 @@ def find_number(text: str, length: int) -> str | None:
     return None
 
 
+def is_number(word: str) -> bool:
+    """Whether a word, in lower case, is figures or names a number."""
+    return word.isdigit() or word in UNITS or word in TEENS or word in TENS
+
+
 def count_digits(text: str) -> int:
     """How many digits were said in all."""
     return sum(len(run) for run in digit_runs(text))

@@ -1,7 +1,8 @@
 """Servers of OpenAI's HTTP API: where one is, its key, the connections to it, and its errors in words.
 
 An error text names the setting to change. It quotes the server at most 200 characters, never the key nor
-what was sent. Connections stay open for 300 s without use, so that a turn does not wait for a handshake.
+what is private in a request. Connections stay open for 300 s without use, so that a turn does not wait for a
+handshake.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from urllib.parse import urlsplit
 import httpx2
 
 from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable
+from app.engines.http_client import environment_of
+from app.engines.quotation import quotation, shown_address
 from config.settings import OpenAISettings, OpenAISpeechToTextSettings, OpenAITextToSpeechSettings
 
 OPENAI_URL = "https://api.openai.com/v1"
 _IDLE_SECONDS = 300.0
 _CONNECTIONS = 1000
-_QUOTED_CHARACTERS = 200
 _PASSING = frozenset({408, 409, 425, 429})  # besides 5xx: the same request may succeed later
 NOT_NOW = frozenset({502, 503, 504})  # a gateway without its server; a server that still loads
 _PREFIX = "TRUNKLINE_ENGINES__"
@@ -44,15 +46,18 @@ class OpenAIEndpoint:
     model_setting: str
 
     def connections(self) -> httpx2.AsyncClient:
-        """A new client; 20 ms, most of it for the certificates. Timeouts are those of each single read."""
+        """A new client; 20 ms, most of it for the certificates. Timeouts are those of each single read.
+
+        Raises ``EngineUnavailable`` for proxies or certificates of the environment that cannot be used.
+        """
         limits = httpx2.Limits(
             max_connections=_CONNECTIONS,
             max_keepalive_connections=_CONNECTIONS,
             keepalive_expiry=_IDLE_SECONDS,
         )
-        return httpx2.AsyncClient(
-            limits=limits, timeout=httpx2.Timeout(self.timeout_seconds), follow_redirects=True
-        )
+        timeout = httpx2.Timeout(self.timeout_seconds)
+        with environment_of(self.engine):
+            return httpx2.AsyncClient(limits=limits, timeout=timeout, follow_redirects=True)
 
     def check_complete(self, model: str) -> None:
         """Raises ``EngineUnavailable`` for settings that cannot work: no model, no key for OpenAI, no URL."""
@@ -67,20 +72,21 @@ class OpenAIEndpoint:
             problem = f"{self.url_setting} must be a URL such as http://127.0.0.1:8000/v1"
             raise EngineUnavailable(self.engine, problem)
 
-    def refused(self, status: int, said: str = "") -> ServerRefusal:
+    def refused(self, status: int, said: str = "", private: str = "") -> ServerRefusal:
         """The error of an answer with this HTTP status; ``said`` is the server's own text."""
-        return ServerRefusal(self.engine, self._problem(status, self.quoted(said)), status)
+        return ServerRefusal(self.engine, self._problem(status, self.quoted(said, private)), status)
 
     def unavailable(self, status: int, said: str = "") -> EngineUnavailable:
         """Like ``refused``, at the start."""
         problem = self._problem(status, self.quoted(said))
-        return EngineUnavailable(self.engine, f"{self.url}: {problem}", retryable=status in NOT_NOW)
+        return EngineUnavailable(
+            self.engine, f"{shown_address(self.url)}: {problem}", retryable=status in NOT_NOW
+        )
 
     def unreached(self) -> EngineUnavailable:
         """The error of a server that does not answer at the start."""
-        return EngineUnavailable(
-            self.engine, f"{self.url}: no connection to the server; check {self.url_setting}", retryable=True
-        )
+        problem = f"{shown_address(self.url)}: no connection to the server; check {self.url_setting}"
+        return EngineUnavailable(self.engine, problem, retryable=True)
 
     def silent(self) -> EngineTimeout:
         """The error of a server from which nothing came for ``timeout_seconds``."""
@@ -96,10 +102,9 @@ class OpenAIEndpoint:
             case _:
                 return EngineError(self.engine, f"the connection broke ({type(error).__name__})")
 
-    def quoted(self, said: str) -> str:
-        """A server's own words, short and without the key."""
-        shown = said.replace(self.key, "***") if self.key else said
-        return " ".join(shown.split())[:_QUOTED_CHARACTERS]
+    def quoted(self, said: str, private: str = "") -> str:
+        """A server's own words, short and without the key; none where they repeat ``private``."""
+        return quotation(said.replace(self.key, "***") if self.key else said, private)
 
     def _problem(self, status: int, said: str) -> str:
         match status:

@@ -54,12 +54,12 @@ class SpeechServer:
             await client.aclose()
 
     @asynccontextmanager
-    async def post(self, path: str, *, hidden: str = "", **content: Any) -> AsyncIterator[httpx2.Response]:
+    async def post(self, path: str, *, private: str = "", **content: Any) -> AsyncIterator[httpx2.Response]:
         """The answer to a request, its body to be read; leaving closes what is not read to its end.
 
-        ``content`` is what httpx takes: ``json``, or ``data`` and ``files``. ``hidden`` is left out of what
-        an error quotes. Raises ``EngineError``, ``ServerRefusal`` and ``EngineTimeout``, also for what the
-        body's reader meets.
+        ``content`` is what httpx takes: ``json``, or ``data`` and ``files``. An error that repeats
+        ``private`` is not quoted. Raises ``EngineError``, ``ServerRefusal`` and ``EngineTimeout``, also for
+        what the body's reader meets.
         """
         try:
             async with self._building:
@@ -73,8 +73,7 @@ class SpeechServer:
                 self._opened()  # a connection that was still being made outlives its client
                 if not response.is_success:
                     said = error_text(await _beginning(response))
-                    said = said.replace(hidden, "***") if hidden else said
-                    raise self.endpoint.refused(response.status_code, said)
+                    raise self.endpoint.refused(response.status_code, said, private)
                 yield response
             finally:
                 await response.aclose()

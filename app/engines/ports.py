@@ -233,13 +233,15 @@ Delta: TypeAlias = TextDelta | ToolCall | Expectation | Refusal | Working | Outa
 class ReplyRequest:
     """All that a model needs for the next reply. ``script`` is the agent's own, for scripted models.
 
-    ``outage`` is what the caller hears when no model answers; ``None``: that is an error.
+    ``outage`` is what the caller hears when no model answers; ``None``: that is an error. ``said``: words of
+    this reply that another model has given already. A model goes on after them; one that cannot says it all.
     """
 
     messages: Sequence[Message]
     tools: Sequence[ToolSpec] = ()
     script: Script = field(default_factory=Script)
     outage: Script | None = None
+    said: str = ""
 
 
 class LanguageModel(Engine, Protocol):

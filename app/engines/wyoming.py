@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable
+from app.engines.quotation import quotation
 from app.engines.wyoming_events import Event, ProtocolError, Unpacker, pack
 
 _READ_BYTES = 64 * 1024
-_QUOTED_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Address:
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
+            (host or "").encode("idna")  # as the connection will: no label is empty, or of more than 63 signs
         except ValueError:
             host = port = None
         if not host or not port or parts.scheme != "tcp":
@@ -50,11 +51,9 @@ class Address:
         """The error of a server from which nothing came for ``timeout_seconds``."""
         return EngineTimeout(self.engine, f"nothing from the server for {self.timeout_seconds:g} s")
 
-    def failed(self, event: Event, hidden: str = "") -> EngineError:
-        """The error that a server reports, without ``hidden``."""
-        said = event.text("text").replace(hidden, "***") if hidden else event.text("text")
-        shown = " ".join(said.split())[:_QUOTED_CHARACTERS]
-        return EngineError(self.engine, f"the server reports: {shown or 'an error'}")
+    def reported(self, event: Event, private: str) -> str:
+        """What an ``error`` of the server says, unless it repeats ``private``."""
+        return f"the server reports: {quotation(event.text('text'), private) or 'an error'}"
 
 
 class Link:
@@ -64,15 +63,21 @@ class Link:
         self._address, self._reader, self._writer = address, reader, writer
         self._unpacker = Unpacker()
 
-    @property
-    def unsent(self) -> int:
-        """Bytes that wait here because the server reads too slowly."""
-        return self._writer.transport.get_write_buffer_size()
-
-    def send(self, event: Event) -> None:
+    def send(self, *events: Event) -> None:
         """Send without waiting; what is sent to a connection that is gone is dropped."""
         if not self._writer.is_closing():
-            self._writer.write(pack(event))
+            self._writer.write(b"".join(map(pack, events)))
+
+    async def ready(self) -> bool:
+        """Wait until the server has read most of what was sent; whether it is still there.
+
+        Why it is not, ``events`` tells.
+        """
+        try:
+            await self._writer.drain()
+        except OSError:
+            return False
+        return not self._writer.is_closing()
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """What the server sends, until it closes the connection. Raises ``EngineError``."""

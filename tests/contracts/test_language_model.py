@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import pytest
@@ -142,6 +143,10 @@ async def test_the_messages_are_all_the_state(engine: LanguageModel) -> None:
 ])  # fmt: skip
 async def test_any_conversation_is_answered(engine: LanguageModel, messages: tuple[Message, ...]) -> None:
     await collect(engine, ReplyRequest(messages, (END_CALL,), SCRIPT))
+
+
+async def test_a_reply_that_another_model_has_begun_is_answered(engine: LanguageModel) -> None:
+    assert await collect(engine, replace(ask(), said="We are"))
 
 
 async def test_a_reply_may_be_closed_at_any_point(engine: LanguageModel) -> None:

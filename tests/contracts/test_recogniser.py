@@ -242,6 +242,26 @@ async def test_all_that_another_recogniser_lost_may_come_at_once(engine: Recogni
     assert dropped_seconds(engine) == before
 
 
+@pytest.mark.parametrize("name", APART)
+async def test_the_event_loop_goes_on_while_all_of_it_comes_at_once(name: str, addresses: Addresses) -> None:
+    minute = np.resize(SPEECH, HELD_SAMPLES)
+    async with closing(APART[name](addresses)) as engine:
+        await engine.start()
+        await engine.prepare(HINTS)
+        leg = Leg(engine)
+        rounds = 0
+
+        async def work() -> None:
+            nonlocal rounds
+            rounds += 1
+            await asyncio.sleep(0.01)  # from here on the loop is measured
+            leg.push(minute)
+            leg.finish()
+            assert (await leg.until(rounds))[-1].text
+
+        await never_stalls(work)
+
+
 @pytest.mark.parametrize("value", [0, 32767, -32768])
 async def test_silence_and_full_scale_are_audio_too(engine: Recogniser, value: int) -> None:
     leg = Leg(engine)

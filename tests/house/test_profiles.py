@@ -55,3 +55,13 @@ def test_its_last_engine_of_each_kind_is_embedded(profile: str) -> None:
     engines = Settings(profile=profile).engines
     for names in (engines.stt, engines.llm, engines.tts):
         assert names.split(",")[-1].strip() in EMBEDDED
+
+
+@pytest.mark.parametrize("profile", NAMES)
+def test_no_voice_or_recogniser_that_stalls_is_waited_for_longer_than_the_caller_bears(
+    profile: str, tmp_path: Path
+) -> None:
+    engines = build_engines(Settings(profile=profile).engines, tmp_path)
+    for listed in (engines.recogniser, engines.voices):
+        for candidate in listed.roster.candidates:
+            assert candidate.first.most <= 1.2

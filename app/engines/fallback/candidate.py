@@ -33,6 +33,9 @@ class Standing:
     timeout: float
 
 
+_THINKING = frozenset({"llm", "mt"})  # ports of language models, and of what may ask one
+
+
 class Candidate(Generic[E_co]):
     """An engine and its breaker, shared by the calls of the process."""
 
@@ -40,7 +43,8 @@ class Candidate(Generic[E_co]):
         self.port = port
         self.engine = engine
         self.started = False
-        self.first = Patience(settings.first_least, settings.first_most)
+        most = settings.llm_first_most if port in _THINKING else settings.first_most
+        self.first = Patience(settings.first_least, most)
         self.gap = Patience(settings.gap_least, settings.gap_most)
         self.breaker = Breaker(settings.failures, settings.retry_seconds)
         self._settings = settings
@@ -102,12 +106,13 @@ class Candidate(Generic[E_co]):
         return begun
 
     def tried(self, error: EngineError | None) -> None:
-        """A trial ended."""
+        """A trial ended, with an error or not."""
         self.breaker.tried(_now(), works=error is None)
         if error is None:
             log.info("engine works again", port=self.port, engine=self.engine.name)
         else:
             ENGINE_FAILURES.labels(self.port, self.engine.name, "trial").inc()
+            log.warning("engine still fails", port=self.port, engine=self.engine.name, error=str(error))
         self._show()
 
     def _show(self) -> None:

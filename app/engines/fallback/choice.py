@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Generic, TypeAlias, TypeVar
 
@@ -64,15 +64,15 @@ class Choice(Generic[E]):
         """The name of the engine that the call is with."""
         return self.current.engine.name
 
-    def best(self) -> Candidate[E]:
-        """The engine to ask next: the call's, or another where that one was given up."""
-        if not self.current.usable:
-            self._move(self.roster.next(self.current))
+    def best(self, tried: Sequence[Candidate[E]] = ()) -> Candidate[E]:
+        """The engine to ask next: the call's, or another where that one was given up or is in ``tried``."""
+        if not self.current.usable or self.current in tried:
+            self._move(self.roster.next(self.current, tried))
         return self.current
 
-    def other(self) -> bool:
-        """Whether another engine could take over."""
-        return self.roster.next(self.current) is not None
+    def other(self, asked: Candidate[E], tried: Sequence[Candidate[E]]) -> bool:
+        """Whether an engine that has not been ``tried`` could take over from the one that is asked."""
+        return self.roster.next(asked, tried) is not None
 
     def after(
         self, failed: Candidate[E], error: EngineError, tried: list[Candidate[E]]
@@ -99,6 +99,10 @@ class Choice(Generic[E]):
             self.current = chosen
 
 
+def _as_long_as_it_takes() -> None:
+    return None
+
+
 class CallEngine(Generic[E]):
     """A list of engines as one call uses it."""
 
@@ -119,26 +123,32 @@ class CallEngine(Generic[E]):
     async def _pieces(
         self,
         candidate: Candidate[E],
+        tried: Sequence[Candidate[E]],
         asking: Awaitable[Begun[T]],
-        alone: Callable[[], float | None] | None = None,
+        alone: Callable[[], float | None] = _as_long_as_it_takes,
     ) -> AsyncGenerator[T, None]:
         """What one engine gives, as it comes. Raises ``EngineError``, also when some of it is late.
 
-        ``alone``: seconds that the next piece may take where no other engine could take over; ``None``: as
-        long as the engine itself allows.
+        ``tried``: what cannot take over from it. ``alone``: seconds that the next piece may take where
+        nothing can, and no less than with another; ``None``: as long as the engine itself allows.
         """
-        name, first, other = candidate.engine.name, candidate.first, self.choice.other()
+        other = self.choice.other(candidate, tried)
+
+        def limit(usual: float) -> float | None:
+            longest = usual if other else alone()
+            return None if longest is None else max(usual, longest)
+
+        name, first = candidate.engine.name, candidate.first
         loop = asyncio.get_running_loop()
         asked, usual = loop.time(), candidate.gap.timeout
-        pieces, piece = await within(first.timeout if other else None, first, name, asking)
+        pieces, piece = await within(limit(first.timeout), first, name, asking)
         gaps = _Gaps(candidate)
         try:
             if piece is not None:
                 candidate.answered(loop.time() - asked)
             while piece is not None:
                 yield piece
-                seconds = usual if other else None if alone is None else alone()
-                piece = await gaps.next(pieces, seconds)
+                piece = await gaps.next(pieces, limit(usual))
         except GeneratorExit:  # it has given all that was taken
             candidate.succeeded()
             raise

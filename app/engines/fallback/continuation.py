@@ -1,29 +1,49 @@
 """Going on with a reply that another model has begun. Pure.
 
-The next model is given the words so far and asked to go on after them. Some begin anew all the same, or
-repeat the last words: what repeats is left out, so that the caller hears no word twice.
+The next model is asked to go on after the words so far. Some begin anew all the same, or repeat the last
+words: what repeats is left out, so that the caller hears no word twice. They go on after whole words only:
+of a word that was broken off, nobody could tell whether the next model says the rest or all of it.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
-from app.engines.ports import Message, ReplyRequest
+from app.engines.digits import is_number
 
-_ASK = (
-    "(Your reply was cut off after these words, which the caller has heard. Go on with the very next word. "
-    "Do not repeat any of it, and do not mention this.)"
-)
 _BETWEEN = " \t\n.,;:!?…"  # after what repeats: it was said with it
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+"""Thai, Lao, Burmese, Khmer, Japanese and Chinese: no space tells where a word ends."""
+_GOES_ON = re.compile(rf"(?:[^\s.,;:!?…।॥。！？؟۔，、；：،؛)\]}}\"”»」』{_UNSPACED}]|\d[.,:])\Z")
+"""Ends a text whose last word may not be over: no mark, or one that may stand in a number."""
 
 
-def resumed(request: ReplyRequest, said: str) -> ReplyRequest:
-    """The request for what follows ``said``."""
-    if not said.strip():
-        return request
-    return replace(request, messages=(*request.messages, Message("assistant", said), Message("user", _ASK)))
+class WholeWords:
+    """Text as it comes but for its last word, which is given once more has come.
+
+    The first piece of a reply is given as it is, unless it has ``begun``: its beginning waits for nothing.
+    Phrases end with a mark or a space, and those come at once.
+    """
+
+    def __init__(self, *, begun: bool) -> None:
+        self._held = ""
+        self._begun = begun
+
+    def feed(self, text: str) -> str:
+        """What of it all is whole."""
+        if not self._begun:
+            self._begun = bool(text)
+            return text
+        text = self._held + text
+        last = text.rsplit(maxsplit=1)[-1] if _GOES_ON.search(text) else ""
+        self._held = last
+        return text.removesuffix(last)
+
+    def finish(self) -> str:
+        """The last word, which is over."""
+        held, self._held = self._held, ""
+        return held
 
 
 class Continuation:
@@ -74,7 +94,8 @@ class Continuation:
     def _repeat(self, *, whole: bool) -> int | None:
         """How many characters at the beginning repeat; ``None`` while that may still grow.
 
-        Either all that was said is said again, or its last words are; a lone digit is the next of a number.
+        Either all that was said is said again, or its last words are; one and the same digit, said once more,
+        is the next of a number.
         """
         matches = list(_WORD.finditer(self._held))
         words = [match[0].lower() for match in matches]
@@ -90,7 +111,8 @@ class Continuation:
             common = _alike(tail, words[:settled])
             if common == settled < len(tail) and not whole:
                 return None  # it repeats so far
-            if common == len(tail) and (common > 1 or start == 0 or not tail[0].isdigit()):
+            same = len(set(tail)) == 1 and is_number(tail[0])
+            if common == len(tail) and (start == 0 or not same):
                 longest = max(longest, common)
         return matches[longest - 1].end() if longest else 0
 

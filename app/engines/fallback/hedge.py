@@ -6,11 +6,11 @@ Source: J. Dean, L. A. Barroso, The Tail at Scale, Communications of the ACM 56(
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from app.engines.errors import EngineError
 from app.engines.fallback.choice import Begun
-from app.engines.ports import Delta, LanguageModel, ReplyRequest
+from app.engines.ports import Delta
 from app.metrics import HEDGES
 
 _APART = 10  # requests for one more: a server that is slow because it is full must not get twice the load
@@ -35,19 +35,21 @@ class Hedges:
         return True
 
 
-async def first_of(engine: LanguageModel, request: ReplyRequest, late: float, hedges: Hedges) -> Begun[Delta]:
+async def first_of(
+    engine: str, ask: Callable[[], AsyncGenerator[Delta, None]], late: float, hedges: Hedges
+) -> Begun[Delta]:
     """The faster of a request and of a second one ``late`` seconds after it, with its first delta.
 
     Raises ``EngineError`` when both fail, or the first fails in time.
     """
-    streams = [engine.reply(request)]
+    streams = [ask()]
     won: int | None = None
     try:
         async with asyncio.TaskGroup() as asking:
             tasks = [asking.create_task(_begun(streams[0]))]
             await asyncio.wait(tasks, timeout=late)
             if not tasks[0].done() and hedges.spend():
-                streams.append(engine.reply(request))
+                streams.append(ask())
                 tasks.append(asking.create_task(_begun(streams[1])))
             first = await _first_good(tasks)
             for task in tasks:
@@ -56,7 +58,7 @@ async def first_of(engine: LanguageModel, request: ReplyRequest, late: float, he
         if isinstance(outcome, EngineError):
             raise outcome
         if len(tasks) > 1:
-            HEDGES.labels(engine.name, "won" if first == 1 else "lost").inc()
+            HEDGES.labels(engine, "won" if first == 1 else "lost").inc()
         won = first
         return streams[won], outcome
     finally:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 from app.engines.errors import EngineError
 from app.engines.fallback.apology import Apology, shown
 from app.engines.fallback.candidate import Candidate
 from app.engines.fallback.choice import Begun, CallEngine, Fallback, begun, tasted
-from app.engines.fallback.continuation import Continuation, resumed
+from app.engines.fallback.continuation import Continuation, WholeWords
 from app.engines.fallback.hedge import Hedges, first_of
 from app.engines.fallback.roster import Note, Roster, unrecorded
 from app.engines.llm.script import Script
@@ -42,7 +44,7 @@ class FallbackLanguageModel(Fallback[LanguageModel]):
     """The models of ``engines``, best first. When none is left, the caller hears ``ReplyRequest.outage``.
 
     The first thing of a reply may take as long as ``Patience`` says where another model could take over, and
-    as long as the engine itself allows where none could.
+    as long as the engine itself allows where none could. A model that has nothing to say to the caller fails.
     """
 
     def __init__(self, engines: Sequence[LanguageModel], settings: FallbackSettings) -> None:
@@ -75,11 +77,11 @@ class CallLanguageModel(CallEngine[LanguageModel]):
         """
         said, acted, apology = "", False, self._apology
         problem = EngineError(self.name, "it was given up, and there is no other")
-        tried: list[Candidate[LanguageModel]] = []
-        best = self.choice.best()
+        tried = [one for one in self.choice.roster.candidates if not _serves(one.engine, request)]
+        best = self.choice.best(tried)
         candidate = best if best.usable else None
         while candidate is not None:
-            attempt = self._attempt(candidate, resumed(request, said), said)
+            attempt = self._attempt(candidate, tried, replace(request, said=said if said.strip() else ""))
             try:
                 async for delta in attempt:
                     self._apology = None
@@ -118,18 +120,25 @@ class CallLanguageModel(CallEngine[LanguageModel]):
                 yield TextDelta(new)
 
     async def _attempt(
-        self, candidate: Candidate[LanguageModel], request: ReplyRequest, said: str
+        self,
+        candidate: Candidate[LanguageModel],
+        tried: Sequence[Candidate[LanguageModel]],
+        request: ReplyRequest,
     ) -> AsyncGenerator[Delta, None]:
-        """What one model says, without what repeats ``said``. Raises ``EngineError``, also when late."""
-        repeats, text = Continuation(said), said
+        """What one model says after ``request.said``, in whole words while they come.
+
+        Raises ``EngineError``, also when late.
+        """
+        text = request.said
+        repeats, words = Continuation(text), WholeWords(begun=bool(text))
 
         def alone() -> float | None:
             if not text:
                 return None
             between = request.tools and text.rstrip().endswith(_SENTENCE_ENDS)
-            return _TOOL_CALL_SECONDS if between else candidate.gap.most
+            return max(_TOOL_CALL_SECONDS, candidate.gap.most) if between else candidate.gap.most
 
-        deltas = self._pieces(candidate, self._ask(candidate, request), alone)
+        deltas = self._pieces(candidate, tried, self._ask(candidate, request), alone)
         try:
             async for delta in deltas:
                 match delta:
@@ -137,13 +146,13 @@ class CallLanguageModel(CallEngine[LanguageModel]):
                         pass
                     case TextDelta(more):
                         text += more
-                        if new := repeats.feed(more):
+                        if new := words.feed(repeats.feed(more)):
                             yield TextDelta(new)
                     case _:
-                        if new := repeats.finish():
+                        if new := words.feed(repeats.finish()) + words.finish():
                             yield TextDelta(new)
                         yield delta
-            if new := repeats.finish():
+            if new := words.feed(repeats.finish()) + words.finish():
                 yield TextDelta(new)
         finally:
             await deltas.aclose()
@@ -151,11 +160,33 @@ class CallLanguageModel(CallEngine[LanguageModel]):
     async def _ask(self, candidate: Candidate[LanguageModel], request: ReplyRequest) -> Begun[Delta]:
         """A reply that has begun; the faster one of two, where the first is late."""
         hedges, late = self._shared.hedges, candidate.first.unusual
+        ask = partial(_answer, candidate.engine, request)
         hedges.count()
         if hedges.enabled and late is not None:
-            return await first_of(candidate.engine, request, late, hedges)
-        return await begun(candidate.engine.reply(request))
+            return await first_of(candidate.engine.name, ask, late, hedges)
+        return await begun(ask())
+
+
+def _serves(engine: LanguageModel, request: ReplyRequest) -> bool:
+    """Whether it can answer such a request at all."""
+    return not isinstance(engine, ScriptedLanguageModel) or engine.serves(request)
+
+
+async def _answer(engine: LanguageModel, request: ReplyRequest) -> AsyncGenerator[Delta, None]:
+    """A model's reply. Raises ``EngineError``, also where the caller would hear nothing of it.
+
+    A script may leave the caller without an answer on purpose; nothing may follow words, or a tool.
+    """
+    asked = not request.said and [message.role for message in request.messages[-1:]] == ["user"]
+    empty = asked and not isinstance(engine, ScriptedLanguageModel)
+    async with aclosing(engine.reply(request)) as deltas:
+        async for delta in deltas:
+            if empty:
+                empty = not delta.text.strip() if isinstance(delta, TextDelta) else isinstance(delta, Working)
+            yield delta
+    if empty:
+        raise EngineError(engine.name, "it said nothing")
 
 
 async def _trial(engine: LanguageModel) -> None:
-    await tasted(engine.reply(_TRIAL))
+    await tasted(_answer(engine, _TRIAL))

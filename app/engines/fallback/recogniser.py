@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable, RequestRefused
 from app.engines.fallback.candidate import Candidate
 from app.engines.fallback.choice import CallEngine, Choice, Fallback
@@ -274,8 +276,8 @@ class FallbackStream:
         self._ear = ear
         self._owed.clear()
         for segment in self._segments:
-            for samples in segment.audio:
-                ear.stream.push(samples)
+            if segment.audio:
+                ear.stream.push(np.concatenate(segment.audio))
             segment.again = segment.samples > 0
             if segment.asked is not None:
                 segment.asked = self._loop.time()
@@ -288,8 +290,8 @@ class FallbackStream:
         self._closing.append(self._loop.create_task(stream.close(), name="recogniser left"))
 
     def _other(self) -> bool:
-        """Whether another engine could take over."""
-        return self._choice.roster.next(self._ear.candidate) is not None
+        """Whether an engine that has not lost the oldest segment could take over."""
+        return self._choice.other(self._ear.candidate, self._segments[0].tried)
 
     def _arm(self) -> None:
         """Wait for the oldest final no longer than this engine usually needs, where there is another."""

@@ -149,7 +149,8 @@ class Roster(Generic[E]):
         return None
 
     async def _try_again(self, candidate: Candidate[E]) -> None:
-        candidate.tried(await self._try(candidate))
+        problem = await self._try(candidate)  # one that refuses the trial's request works
+        candidate.tried(None if isinstance(problem, RequestRefused) else problem)
         self._given_up.set()  # when the next trial is due is to be looked at anew
 
     async def _try(self, candidate: Candidate[E]) -> EngineError | None:

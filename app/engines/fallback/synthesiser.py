@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
-from app.engines.errors import EngineError
+from app.engines.errors import EngineError, RequestRefused
 from app.engines.fallback.candidate import Candidate
 from app.engines.fallback.choice import CallEngine, Fallback, begun, tasted
 from app.engines.fallback.resume import Pace, guessed_marks, resume_at
@@ -31,6 +32,27 @@ class FallbackSynthesiser(Fallback[Synthesiser]):
     def speak(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None]:
         """A phrase for no call in particular."""
         return self.for_call(unrecorded).speak(phrase, voice)
+
+    async def whole(self, phrase: str, voice: VoiceSpec) -> tuple[SpeechChunk, ...]:
+        """A phrase to be kept: all of it by the first voice that does not refuse it.
+
+        Raises ``EngineError`` where that one is given up for now, is late, or fails. That is no failed use by
+        a call: a phrase that it cannot say, tried again and again, must not cost calls the voice.
+        """
+        call = self.for_call(unrecorded)
+        problem = EngineError(self.name, "no voice speaks it")
+        for candidate in self.roster.candidates:
+            if not candidate.usable:
+                raise EngineError(candidate.engine.name, "it is given up for now")
+            try:
+                async with aclosing(call.spoken_by(candidate, phrase, voice)) as speech:
+                    chunks = tuple([chunk async for chunk in speech])
+            except RequestRefused as error:
+                problem = error
+            else:
+                self.paces[candidate].spoke(len(phrase), sum(len(chunk.samples) for chunk in chunks))
+                return chunks
+        raise problem
 
 
 class _Part:
@@ -97,14 +119,10 @@ class CallSynthesiser(CallEngine[Synthesiser]):
         """The phrase's audio, by as many voices as it takes. Raises ``EngineError`` when none is left."""
         part = _Part(phrase)
         tried: list[Candidate[Synthesiser]] = []
-        first = self.choice.roster.candidates[0]
         candidate = self.choice.best()
         while True:
             pace = self._paces[candidate]
-            speech = candidate.engine.speak(
-                part.text, voice.of(candidate.engine.name, first=candidate is first)
-            )
-            attempt = self._pieces(candidate, begun(speech))
+            attempt = self.spoken_by(candidate, part.text, voice, tried)
             try:
                 async for chunk in attempt:
                     yield part.take(chunk, pace.value)
@@ -121,6 +139,18 @@ class CallSynthesiser(CallEngine[Synthesiser]):
                 return
             finally:
                 await attempt.aclose()
+
+    def spoken_by(
+        self,
+        candidate: Candidate[Synthesiser],
+        text: str,
+        voice: VoiceSpec,
+        tried: Sequence[Candidate[Synthesiser]] = (),
+    ) -> AsyncGenerator[SpeechChunk, None]:
+        """What one voice makes of a text. Raises ``EngineError``, also when it is late."""
+        first = candidate is self.choice.roster.candidates[0]
+        speech = candidate.engine.speak(text, voice.of(candidate.engine.name, first=first))
+        return self._pieces(candidate, tried, begun(speech))
 
 
 async def _trial(engine: Synthesiser) -> None:

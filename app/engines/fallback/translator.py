@@ -60,7 +60,7 @@ class CallTranslator(CallEngine[Translator]):
         candidate: Candidate[Translator] | None = self.choice.best()
         while candidate is not None:
             repeats = Continuation(said)
-            attempt = self._pieces(candidate, begun(candidate.engine.translate(request)))
+            attempt = self._pieces(candidate, tried, begun(candidate.engine.translate(request)))
             try:
                 async for piece in attempt:
                     if new := repeats.feed(piece):

@@ -14,12 +14,18 @@ from app.engines.errors import EngineError
 from app.engines.llm.inband import InbandFilter
 from app.engines.ports import Delta, Message, Refusal, TextDelta, ToolCall, ToolSpec, Working
 
+_MOST_TOKENS = 1 << 53  # that a metric can add
+_GO_ON = (
+    "(Your reply was cut off after these words, which the caller has heard. Go on with the very next word. "
+    "Do not repeat any of it, and do not mention this.)"
+)
 _CARRIES = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls")
 
 
-def chat_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """The messages that say something."""
-    return [_message(one) for one in messages if one.text or one.tool_calls or one.role == "tool"]
+def chat_messages(messages: Sequence[Message], said: str = "") -> list[dict[str, Any]]:
+    """The messages that say something; after words ``said`` of the reply, the model is asked to go on."""
+    begun = (Message("assistant", said), Message("user", _GO_ON)) if said else ()
+    return [_message(one) for one in (*messages, *begun) if one.text or one.tool_calls or one.role == "tool"]
 
 
 def chat_tools(tools: Sequence[ToolSpec]) -> list[dict[str, Any]]:
@@ -47,7 +53,7 @@ class Usage:
 
 
 def usage_of(chunk: Any) -> Usage | None:
-    """What a chunk says of it; the last one does, where it was asked for."""
+    """What a chunk says of it: the last one does, where it was asked for, and with some servers each one."""
     usage = getattr(chunk, "usage", None)
     prompt, completion = _number(usage, "prompt_tokens"), _number(usage, "completion_tokens")
     if not prompt and not completion:
@@ -170,4 +176,4 @@ def _text(source: Any, name: str) -> str:
 
 def _number(source: Any, name: str) -> int:
     value = getattr(source, name, None)
-    return value if isinstance(value, int) else 0
+    return value if isinstance(value, int) and 0 <= value <= _MOST_TOKENS else 0

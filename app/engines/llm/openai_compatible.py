@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import openai
 
-from app.engines.errors import EngineError
+from app.engines.errors import EngineError, RequestRefused
 from app.engines.llm.openai_chat import ChatAnswer, Usage, chat_messages, chat_tools, usage_of
 from app.engines.openai_client import chat_endpoint
 from app.engines.ports import Delta, ReplyRequest
@@ -25,6 +25,7 @@ from config.settings import OpenAISettings
 
 _NAME = "openai_compatible"
 _REFUSES_EXTRAS = {400, 422}
+_REFUSES_REQUEST = {"400", "413", "422"}  # it is too long, or a filter of the server stops it
 _NO_JSON = (ValueError, RecursionError)
 _USAGE_SECONDS = 0.2
 
@@ -42,6 +43,7 @@ class OpenAICompatible:
         self._endpoint = chat_endpoint(self.name, group, settings)
         self._tokens_setting = f"TRUNKLINE_ENGINES__{group}__MAX_TOKENS"
         self._counts = True  # the server says how many tokens it took
+        self._works = False  # it has begun an answer: model and parameters are right
         self._opened: openai.AsyncOpenAI | None = None
 
     async def start(self) -> None:
@@ -69,8 +71,10 @@ class OpenAICompatible:
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[Delta, None]:
         """The reply's text as it comes, then its tool calls.
 
-        Raises ``EngineTimeout`` when the server is silent for ``timeout_seconds``; other ``EngineError``: not
-        retryable when the request or the key is refused.
+        Raises ``EngineTimeout`` when the server is silent for ``timeout_seconds``; ``RequestRefused`` when it
+        refuses a request (400, 413, 422) though it has answered one before, and so where it comes to refuse
+        all. Until its first answer, which the trial at the start asks for, that is an error of the set-up:
+        another ``EngineError``, not retryable, as for a refused key.
         """
         answer = ChatAnswer(self.name, self._tokens_setting)
         chunks = self._chunks(request, answer)
@@ -86,23 +90,27 @@ class OpenAICompatible:
     async def _chunks(self, request: ReplyRequest, answer: ChatAnswer) -> Any:
         """The chunks of an answer; its tokens are counted. Errors become ``EngineError``.
 
-        Once the answer is finished, only what it took is still to come, and not worth waiting for.
+        Once the answer is finished, only what it took is still to come, and not worth waiting for. Some
+        servers say in each chunk what it has taken so far.
         """
         stream: Any = None
+        usage: Usage | None = None
         limit, breath = WaitLimit(), Breath()
         try:
             stream = await limit.wait(self._opened_stream(request), self._settings.timeout_seconds)
             self._client()  # a connection that was still being made outlives its client
             while (chunk := await self._next(stream, answer, limit)) is not None:
-                if (usage := usage_of(chunk)) is not None:
-                    self._count(usage)
+                self._works = True
+                usage = usage_of(chunk) or usage
                 yield chunk
                 await breath.take()  # chunks that came at once are read between other work
         except (TimeoutError, openai.APITimeoutError, httpx2.TimeoutException):
             raise self._endpoint.silent() from None
         except (openai.OpenAIError, httpx2.HTTPError, httpx2.StreamError, *_NO_JSON) as error:
-            raise self._failure(error) from None
+            raise self._failure(error, request) from None
         finally:
+            if usage is not None:
+                self._count(usage)
             limit.close()
             if stream is not None:
                 await stream.close()
@@ -155,7 +163,7 @@ class OpenAICompatible:
         What may be long passes the client's walk through typed dictionaries by: with 40 messages it stopped
         the event loop for 15 ms, without it for 3.
         """
-        body: dict[str, Any] = {"messages": chat_messages(request.messages)}
+        body: dict[str, Any] = {"messages": chat_messages(request.messages, request.said)}
         if request.tools:
             body["tools"] = chat_tools(request.tools)
         if counted:
@@ -169,21 +177,36 @@ class OpenAICompatible:
             "extra_body": body,
         }
 
-    def _failure(self, error: Exception) -> EngineError:
+    def _failure(self, error: Exception, request: ReplyRequest) -> EngineError:
         match error:
+            case openai.APIError() if self._works and (status := _status(error)) in _REFUSES_REQUEST:
+                problem = f"the server refuses this request ({status}), though it has answered others"
+                return RequestRefused(self.name, f"{problem}: it is too long for the model, or filtered")
             case openai.APIStatusError():
-                return self._endpoint.refused(error.status_code, _said(error))
+                return self._endpoint.refused(error.status_code, _said(error), _sent(request))
             case openai.APIConnectionError():
                 return EngineError(self.name, "no connection to the server")
             case openai.APIError():
-                return EngineError(self.name, f"the server reports: {self._endpoint.quoted(_said(error))}")
+                said = self._endpoint.quoted(_said(error), _sent(request)) or "an error"
+                return EngineError(self.name, f"the server reports: {said}")
             case httpx2.HTTPError() | httpx2.StreamError():
                 return self._endpoint.broken(error)
             case _:
                 return EngineError(self.name, "the server sent what is no chat completion")
 
 
+def _status(error: openai.APIError) -> str:
+    """The HTTP status, or the one that some servers report within a stream."""
+    return str(error.status_code if isinstance(error, openai.APIStatusError) else error.code)
+
+
 def _said(error: openai.APIError) -> str:
     """The server's own words."""
     said = error.body.get("message") if isinstance(error.body, dict) else None
     return said if isinstance(said, str) else error.message
+
+
+def _sent(request: ReplyRequest) -> str:
+    """All that a request says of a caller."""
+    called = (str(call.arguments) for message in request.messages for call in message.tool_calls)
+    return " ".join((*(message.text for message in request.messages), request.said, *called))

@@ -40,12 +40,18 @@ class ScriptedLanguageModel:
     async def close(self) -> None:
         """Nothing to free."""
 
+    @staticmethod
+    def serves(request: ReplyRequest) -> bool:
+        """Whether there is a script to answer from."""
+        return request.script != _NO_SCRIPT
+
     async def reply(self, request: ReplyRequest) -> AsyncGenerator[Delta, None]:
         """The reply, a word at a time; an expectation comes before its question, a tool call last.
 
-        Tools that the request does not offer are not called. Raises ``RequestRefused``: there is no script.
+        It is the whole reply, whatever has been ``said`` of it. Tools that the request does not offer are not
+        called. Raises ``RequestRefused``: there is no script.
         """
-        if request.script == _NO_SCRIPT:
+        if not self.serves(request):
             raise RequestRefused(self.name, "the agent has no script; add one, or name a language model")
         move, continues = _walk(request)
         if move is None:

@@ -11,18 +11,22 @@ _QUOTES = {
 _DECORATION = "*_`"  # of Markdown
 _TAIL = "".join({char for closing in _QUOTES.values() for char in closing}) + _DECORATION
 _WORDS = (
-    "translat", "traducci", "traducti", "traduzion", "traduç", "übersetz", "vertaling", "tłumacz", "перевод",
-    "переклад", "翻译", "翻譯", "翻訳", "번역", "ترجمة",
+    "translat", "traducci", "traducti", "traduzion", "traduç", "übersetz", "vertaling", "tłumaczen",
+    "перевод", "переклад", "翻译", "翻譯", "翻訳", "번역", "ترجمة",
 )  # fmt: skip
+_TRANSLATOR = "or|er|чик|ач"  # what makes a person of it
+_OPENING_QUOTES = "\"'“«"
 _OPENINGS = (
     "a", "certainly", "course", "here", "here's", "here’s", "in", "is", "of", "okay", "sure", "the", "this",
     "your",
 )  # fmt: skip
 """With the language's name, the words that stand before the label word. A translation may begin with them as
 well: it is held until its first word that is none of them."""
-_AROUND = 40  # characters on each side of the label word
+_AFTER = 40  # characters between the label word and the colon
 _LABEL_CHARACTERS = 80
-_LABEL_WORD = re.compile("|".join(_WORDS))
+_LABEL_WORD = re.compile(rf"(?:{'|'.join(_WORDS)})(?!{_TRANSLATOR})")
+_COLON = re.compile("[:：]")
+_BEFORE_TEXT = re.compile(rf"^[\s{_DECORATION}]+")
 _BETWEEN_WORDS = re.compile(r"[\s,*_`]+")
 _NEVER_IN_A_LABEL = re.compile(r"[.?!;\n。？！]")
 
@@ -35,9 +39,11 @@ class SpokenAnswer:
     """
 
     def __init__(self, phrase: str, language: str) -> None:
-        self._label: re.Pattern[str] | None = _label(language) if ":" not in phrase else None
+        self._labelled = ":" not in phrase  # a label may come
         self._openings = {*_OPENINGS, *language.lower().split()}
-        self._region = re.compile(rf"(?:in )?{re.escape(language.lower())} \([^)\n]*(?:\)[*_`]*)?")
+        named = rf"(?:in )?{re.escape(language.lower())}"
+        self._region = re.compile(rf"{named} \([^)\n]*(?:\)[*_`]*)?")
+        self._named = re.compile(rf"{named}(?: \([^)\n]*\))?[*_`]*")
         self._quoted = phrase[:1] not in _QUOTES
         self._closing = ""
         self._held = ""  # at the beginning: what may be a label; later: what may be the end
@@ -66,28 +72,32 @@ class SpokenAnswer:
 
     def _begin(self, *, at_end: bool) -> bool:
         """Take off what stands before the translation; ``False``: more must come to tell."""
-        head = self._held.lstrip().lstrip(_DECORATION).lstrip()
+        head = _bare(self._held)
         if not head:
             return False
-        if self._label is not None:
-            if found := self._label.match(head):
-                head = head[found.end() :].lstrip().lstrip(_DECORATION).lstrip()
-                self._label = None
-                self._held = head
-            elif not at_end and self._may_be_label(head):
+        if self._labelled:
+            colon = _COLON.search(head)
+            if colon and self._is_label(head[: colon.start()]):
+                head = _bare(head[colon.end() :])
+                self._labelled = False
+            elif not colon and not at_end and self._may_be_label(head):
                 return False
-        if not head:
-            return False
-        if self._quoted and head[0] in _QUOTES:
-            self._closing = _QUOTES[head[0]]
-            head = head[1:].lstrip()
-        self._held, self._begun = head, True
-        return True
+        if self._quoted and head and head[0] in _QUOTES:
+            self._closing, self._quoted, self._labelled = _QUOTES[head[0]], False, False
+            head = _bare(head[1:])
+        self._held, self._begun = head, bool(head)
+        return self._begun
+
+    def _is_label(self, head: str) -> bool:
+        """Whether it is one where a colon follows: ``Translation``, ``Here is your Spanish translation``."""
+        lower = _unquoted(head)
+        return self._may_be_label(head) and bool(self._named.fullmatch(lower) or _LABEL_WORD.search(lower))
 
     def _may_be_label(self, head: str) -> bool:
+        """Whether more may make a label of it; true of all that a label begins with."""
         if len(head) > _LABEL_CHARACTERS or _NEVER_IN_A_LABEL.search(head):
             return False
-        lower = head.lstrip("\"'“«").lower()
+        lower = _unquoted(head)
         if self._region.fullmatch(lower):
             return True
         word = _LABEL_WORD.search(lower)
@@ -95,7 +105,7 @@ class SpokenAnswer:
         if not self._openings.issuperset(before):
             return False
         if word:
-            return not last and len(lower) - word.end() <= _AROUND
+            return not last and len(lower) - word.end() <= _AFTER
         return any(start.startswith(last) for start in (*self._openings, *_WORDS))
 
     def _split(self) -> tuple[str, str]:
@@ -108,13 +118,12 @@ class SpokenAnswer:
         return _one_line(body), self._held[len(body) :]
 
 
-def _label(language: str) -> re.Pattern[str]:
-    """Labels such as ``Translation:``, ``Spanish:``, ``Sure, here is the translation into Spanish:``."""
-    name = re.escape(language)
-    around = rf"[^:.?!\n]{{0,{_AROUND}}}"
-    translation = rf"{around}(?:{'|'.join(_WORDS)}){around}"
-    named = rf"(?:in )?{name}(?: \([^)\n]*\))?"
-    return re.compile(rf"[\"'“«]?(?:{translation}|{named})[*_`]*[:：]", re.IGNORECASE)
+def _bare(text: str) -> str:
+    return _BEFORE_TEXT.sub("", text)
+
+
+def _unquoted(head: str) -> str:
+    return head.lstrip(_OPENING_QUOTES).lower()
 
 
 def _one_line(text: str) -> str:

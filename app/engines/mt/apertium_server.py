@@ -10,6 +10,7 @@ import httpx2
 import orjson
 
 from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable, RequestRefused
+from app.engines.http_client import environment_of
 from app.engines.mt.apertium_pipeline import NAME
 from app.engines.mt.apertium_text import modes, no_pair, unmark
 
@@ -106,7 +107,8 @@ class ApertiumServer:
 
 def _client(url: str) -> httpx2.AsyncClient:
     limits = httpx2.Limits(keepalive_expiry=_IDLE_SECONDS)
-    return httpx2.AsyncClient(base_url=url, timeout=_SECONDS, limits=limits)
+    with environment_of(NAME):
+        return httpx2.AsyncClient(base_url=url, timeout=_SECONDS, limits=limits)
 
 
 def server_place(url: str) -> str:

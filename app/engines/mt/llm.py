@@ -19,7 +19,6 @@ from babel import Locale
 
 from app.engines.errors import EngineError, EngineUnavailable, RequestRefused
 from app.engines.languages import root
-from app.engines.llm.script import Script
 from app.engines.mt.answer import SpokenAnswer
 from app.engines.mt.phrase import clean, pieces
 from app.engines.ports import (
@@ -37,9 +36,6 @@ INSTRUCTIONS = ROOT / "prompts" / "interpreter.yaml"
 _NAME = "llm"
 _PIECE_CHARACTERS = 240  # at most, of a text that is translated at once: its translation is no longest reply
 _EARLIER_PHRASES = 6
-_NOTHING = Script(no_match=("",))
-"""For a scripted model that takes over from another: it cannot translate and must not say that it did not
-understand."""
 _LANGUAGES = {"source", "target"}
 _FILLED = {
     "instructions": _LANGUAGES,
@@ -103,7 +99,7 @@ class LlmTranslator:
         messages = _messages(parts, request, piece, earlier[-_EARLIER_PHRASES:])
         answer = SpokenAnswer(piece, language_name(request.target).split(" (", maxsplit=1)[0])
         spoke = False
-        async with aclosing(self._model.reply(ReplyRequest(messages, script=_NOTHING))) as reply:
+        async with aclosing(self._model.reply(ReplyRequest(messages))) as reply:
             async for delta in reply:
                 if isinstance(delta, Refusal):
                     raise RequestRefused(_NAME, "the model refuses to translate", retryable=True)

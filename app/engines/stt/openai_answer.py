@@ -30,7 +30,8 @@ class TranscriptionAnswer:
 
     content_type: str
     samples: int
-    _text: str = ""  # of the pieces so far
+    pieces: int = 0  # that have come: events, or, of an answer that does not stream, what was fed
+    text: str = ""  # of the pieces so far
     _complete: bool = False
     _whole: Mapping[Any, Any] = field(default_factory=dict)  # the object that ends the answer
     _logprobs: list[float] = field(default_factory=list)
@@ -44,11 +45,13 @@ class TranscriptionAnswer:
             raise BadAnswerError("the server's answer does not end")
         self._unread += data
         if not self._streams:
+            self.pieces += 1
             return None
-        before = self._text
+        before = self.text
         for event in self._events():
+            self.pieces += 1
             self._take(event)
-        return self._text if self._text != before else None
+        return self.text if self.text != before else None
 
     def finish(self) -> Transcript:
         """The final transcript, after the last byte. Raises ``BadAnswerError``."""
@@ -61,7 +64,7 @@ class TranscriptionAnswer:
         else:
             self._read_whole()
         whole = self._whole
-        text = whole["text"] if isinstance(whole.get("text"), str) else self._text
+        text = whole["text"] if isinstance(whole.get("text"), str) else self.text
         return Transcript(
             " ".join(text.split()),
             final=True,
@@ -90,15 +93,15 @@ class TranscriptionAnswer:
             case {"error": dict() | str()}:
                 raise BadAnswerError(f"the server reports: {error_text(data)}")
             case {"type": "transcript.text.delta", "delta": str() as delta} as event:
-                self._text += delta
+                self.text += delta
                 self._logprobs += _logprobs(event)
             case {"type": "transcript.text.done", "text": str()} as event:
                 self._whole, self._complete = event, True
             case {"choices": [{"delta": dict() as delta, **choice}, *_]}:
-                self._text += delta["content"] if isinstance(delta.get("content"), str) else ""
+                self.text += delta["content"] if isinstance(delta.get("content"), str) else ""
                 self._complete = self._complete or bool(choice.get("finish_reason"))
             case {"text": str() as text, **others} if "type" not in others:
-                self._text = f"{self._text} {text}".strip()
+                self.text = f"{self.text} {text}".strip()
                 self._logprobs += _logprobs(others)
                 self._complete = True  # of any number of segments: the last does not say that it is
             case {}:
@@ -109,13 +112,13 @@ class TranscriptionAnswer:
     def _read_whole(self) -> None:
         body = bytes(self._unread)
         if self.content_type.startswith("text/plain"):
-            self._text = body.decode("utf-8", "replace")
+            self.text = body.decode("utf-8", "replace")
             return
         parsed = _parsed(body) if "json" in self.content_type else None
         if isinstance(parsed, dict) and isinstance(parsed.get("text"), str):
             self._whole = parsed
         elif isinstance(parsed, str):
-            self._text = parsed
+            self.text = parsed
         else:
             told = error_text(body) or self.content_type or "no content type"
             raise BadAnswerError(f"the server sent what is no transcript ({told})")

@@ -36,6 +36,8 @@ _AT_ONCE = 100  # requests under way; more wait
 _LEAST_SAMPLES = SAMPLE_RATE // 10  # OpenAI refuses less; no word is so short
 _MOST_SAMPLES = 300 * SAMPLE_RATE  # of a segment; more is dropped
 _PROMPT_CHARACTERS = 600  # Whisper takes 224 tokens
+_SEPARATOR = ", "  # of phrases in a prompt
+_FASTEST_SPEECH = 20  # characters a second
 _NOT_SO = frozenset({400, 415, 422})  # refusals that may mean what the plain request lacks
 
 
@@ -79,10 +81,12 @@ class OpenAICompatibleRecogniser:
     async def hear(self, pieces: list[Samples], hints: RecognitionHints, segment: Segment) -> Transcript:
         """The transcript of a segment. Raises ``EngineError``."""
         samples = np.concatenate(pieces)
-        prompt = _prompt(hints.phrases)
+        phrases = _told(hints.phrases)
+        prompt = _SEPARATOR.join(phrases)
         form, more = _form(self._model, hints.language, prompt), self._more
-        # These models repeat the prompt where they hear nothing; a caller does not say all phrases in a row.
-        echo = prompt if "," in prompt else ""
+        # These models repeat the prompt where they hear nothing. No caller says all phrases in a row so fast.
+        too_long = len(prompt) > _FASTEST_SPEECH * samples.size / SAMPLE_RATE
+        echo = prompt if len(phrases) > 1 and too_long else ""
 
         def report(text: str) -> None:
             if not echo.startswith(text):
@@ -116,12 +120,15 @@ class OpenAICompatibleRecogniser:
             answer = TranscriptionAnswer(kind, samples.size)
             try:
                 async for data in response.aiter_bytes():
-                    patience.reschedule(loop.time() + self._endpoint.timeout_seconds)
+                    before = answer.pieces
                     if (text := answer.feed(data)) is not None:
                         report(" ".join(text.split()))
+                    if answer.pieces > before:  # and no comment, which only keeps the connection open
+                        patience.reschedule(loop.time() + self._endpoint.timeout_seconds)
                 return answer.finish()
             except BadAnswerError as error:
-                raise EngineError(_NAME, self._endpoint.quoted(str(error))) from None
+                problem = self._endpoint.quoted(str(error), answer.text) or "the server's answer is an error"
+                raise EngineError(_NAME, problem) from None
 
 
 class OpenAICompatibleStream:
@@ -188,15 +195,14 @@ def _form(model: str, language: str, prompt: str) -> dict[str, str]:
     return form
 
 
-def _prompt(phrases: tuple[str, ...]) -> str:
-    """The phrases, left out from the first that is too many."""
-    prompt = ""
-    for phrase in phrases:
-        longer = f"{prompt}, {phrase}" if prompt else phrase
-        if len(longer) > _PROMPT_CHARACTERS:
-            break
-        prompt = longer
-    return prompt
+def _told(phrases: tuple[str, ...]) -> tuple[str, ...]:
+    """The phrases, left out from the first that is too many for a prompt."""
+    length = 0
+    for count, phrase in enumerate(phrases):
+        length += len(phrase) + (len(_SEPARATOR) if count else 0)
+        if length > _PROMPT_CHARACTERS:
+            return phrases[:count]
+    return phrases
 
 
 def _wav(samples: Samples) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx2
 
+from app.engines.http_client import environment_of
 from app.engines.supply.catalogue import Source
 from app.engines.supply.shelf import Fingerprint, difference
 
@@ -40,8 +41,12 @@ class _Announced:
 
 
 def new_client() -> httpx2.Client:
-    """A client that follows redirects and uses the proxies of the environment."""
-    return httpx2.Client(follow_redirects=True, timeout=_SECONDS)
+    """A client that follows redirects and uses the proxies of the environment.
+
+    Raises ``EngineUnavailable`` for those that cannot be used.
+    """
+    with environment_of("models fetch"):
+        return httpx2.Client(follow_redirects=True, timeout=_SECONDS)
 
 
 def download(client: httpx2.Client, source: Source, target: Path, progress: Progress) -> None:

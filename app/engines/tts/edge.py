@@ -22,7 +22,7 @@ from app.engines.tts.edge_messages import NAME, Audio, EdgeMessages, Event, Pros
 from app.engines.tts.edge_sound import EdgeSound
 from app.engines.tts.edge_voices import EdgeVoices, known_voices, read_voices
 from app.engines.tts.mp3 import Mp3Decoder
-from app.engines.tts.voice_names import LISTED, no_voice, speaking_as
+from app.engines.tts.voice_names import LISTED, UnspokenError, no_voice, speaking_as
 from config.settings import EdgeSettings
 
 if TYPE_CHECKING:
@@ -53,9 +53,7 @@ class EdgeSynthesiser:
         """Reach the service once and ask for its voices. Raises ``EngineUnavailable``."""
         if self._connections is not None:
             return
-        if self._settings.url and urlsplit(self._settings.url).scheme not in {"ws", "wss"}:
-            message = "TRUNKLINE_ENGINES__EDGE__URL must begin with ws:// or wss://"
-            raise EngineUnavailable(NAME, message)
+        check_endpoint(self._settings.url)
         messages, trusted = await asyncio.to_thread(_load, self._settings)
         from app.engines.tts.edge_connection import EdgeConnections  # noqa: PLC0415 - optional, loaded above
 
@@ -115,7 +113,7 @@ class EdgeSynthesiser:
                     for chunk in sound.finish():
                         yield chunk
             if not sound.samples and any(char.isalnum() for char in phrase):
-                raise EngineError(NAME, f"no audio came for voice {prosody.voice!r}; {LISTED}")
+                raise UnspokenError(NAME, f"no audio came for voice {prosody.voice!r}; {LISTED}")
 
     async def _events(self, connections: EdgeConnections, request: str) -> AsyncGenerator[Event, None]:
         """What the service sends for a request until its end, with a limit of time for each audio."""
@@ -159,6 +157,12 @@ class EdgeSynthesiser:
             rate_percent=round((min(max(voice.rate, 0.5), 2.0) - 1) * 100),
             pitch_hz=round((min(max(voice.pitch, 0.5), 1.5) - 1) * normal_hz),
         )
+
+
+def check_endpoint(url: str) -> None:
+    """Raises ``EngineUnavailable`` for what is no WebSocket's address; empty is Microsoft's."""
+    if url and urlsplit(url).scheme not in {"ws", "wss"}:
+        raise EngineUnavailable(NAME, "TRUNKLINE_ENGINES__EDGE__URL must begin with ws:// or wss://")
 
 
 async def _ask_voices(connections: EdgeConnections) -> EdgeVoices | None:

@@ -11,18 +11,20 @@ import asyncio
 import ssl
 from collections import deque
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable
+from app.engines.quotation import shown_host
 from app.engines.tts.edge_messages import NAME, EdgeMessages, Event
+from app.engines.tts.voice_names import UnspokenError
 from config.settings import EdgeSettings
 
 URL = "TRUNKLINE_ENGINES__EDGE__URL"
 _AHEAD_SECONDS = 30.0  # a connection waits at most so long for its phrase
 _NEW_SECONDS = 0.5  # one opened so lately is not lost unseen
 _MICROSOFT = "speech.platform.bing.com"
+_NOT_UNDERSTOOD = 1007  # the code by which the service ends a request for a voice that it lacks
 
 
 class _ConnectionLost(EngineError):
@@ -86,7 +88,8 @@ class EdgeSocket:
     def _broken(self) -> EngineError:
         code = self._websocket.close_code
         message = f"{self._where} closed the connection before the phrase was spoken (code {code})"
-        return _ConnectionLost(NAME, message)
+        kind = UnspokenError if code == _NOT_UNDERSTOOD else _ConnectionLost
+        return kind(NAME, message)
 
 
 class EdgeConnections:
@@ -99,7 +102,7 @@ class EdgeConnections:
     def __init__(self, settings: EdgeSettings, messages: EdgeMessages, trusted: ssl.SSLContext) -> None:
         self._url, self._seconds = settings.url, settings.timeout_seconds
         self._messages = messages
-        self._where = urlsplit(settings.url).netloc.rpartition("@")[2] or _MICROSOFT
+        self._where = shown_host(settings.url) or _MICROSOFT
         connector = aiohttp.TCPConnector(limit=0, ssl=trusted)
         timeout = aiohttp.ClientTimeout(total=self._seconds)
         self._session = aiohttp.ClientSession(connector=connector, trust_env=True, timeout=timeout)

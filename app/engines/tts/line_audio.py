@@ -48,10 +48,10 @@ class PcmFormat:
 
 
 class LineAudio:
-    """Turns one stream of ``given`` into mono at 8 kHz; channels are mixed."""
+    """Turns one stream of ``format`` into mono at 8 kHz; channels are mixed."""
 
     def __init__(self, given: PcmFormat) -> None:
-        self._format = given
+        self.format = given
         self._resampler = Resampler(given.rate, SAMPLE_RATE)
         self._frame = given.width * given.channels
         self._block = given.rate // _BLOCKS_A_SECOND * self._frame
@@ -80,15 +80,15 @@ class LineAudio:
         return np.concatenate((rest, self._resampler.flush(np.int16)))
 
     def _convert(self, data: bytes) -> Samples:
-        match self._format.width:
+        match self.format.width:
             case 1:
                 samples = ((np.frombuffer(data, np.uint8).astype(np.int16) - 128) << 8).astype(np.int16)
             case 2:
                 samples = np.frombuffer(data, "<i2").astype(np.int16, copy=False)
             case _:
                 samples = (np.frombuffer(data, "<i4") >> 16).astype(np.int16)
-        if self._format.channels > 1:
-            samples = samples.reshape(-1, self._format.channels).mean(axis=1).astype(np.int16)
+        if self.format.channels > 1:
+            samples = samples.reshape(-1, self.format.channels).mean(axis=1).astype(np.int16)
         return self._resampler.push(samples)
 
 

@@ -84,7 +84,7 @@ class OpenAICompatibleSynthesiser:
         breath, spoken = Breath(), False
         with self._speaking_as(voice.name):
             async with (
-                self._server.post(_PATH, hidden=phrase, json=self._body(phrase, voice)) as response,
+                self._server.post(_PATH, private=phrase, json=self._body(phrase, voice)) as response,
                 aclosing(self._convert(response, phrase)) as pieces,
             ):
                 async for samples in pieces:
@@ -145,5 +145,5 @@ class OpenAICompatibleSynthesiser:
 
     def _reported(self, data: bytes, phrase: str, kind: str = "") -> EngineError:
         said = error_text(data.removeprefix(b"data: ")) or kind
-        quoted = self._endpoint.quoted(said.replace(phrase, "***"))
-        return EngineError(_NAME, f"the server sent no audio, but this: {quoted or 'an error'}")
+        quoted = self._endpoint.quoted(said, phrase) or "an error"
+        return EngineError(_NAME, f"the server sent no audio, but this: {quoted}")

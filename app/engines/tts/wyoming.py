@@ -7,7 +7,7 @@ knows neither rate nor pitch of a voice, nor when words begin.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from app.engines.languages import MULTIPLE, nearest, tag
 from app.engines.ports import SpeechChunk, Voice, VoiceSpec
 from app.engines.timing import Breath, WaitLimit
 from app.engines.tts.line_audio import AudioFormatError, LineAudio, PcmFormat
-from app.engines.tts.voice_names import speaking_as
+from app.engines.tts.voice_names import UnspokenError, speaking_as
 from app.engines.wyoming import Address, Link, Offer, connected, describe, offers, offers_any
 from app.engines.wyoming_events import Event
 from config.settings import WyomingSettings
@@ -83,18 +83,15 @@ class WyomingSynthesiser:
         """
         if not phrase.strip():
             return
-        address, breath, spoken = self.address, Breath(), False
+        breath = Breath()
         text = phrase.encode("utf-8", "replace").decode()
         with speaking_as(_NAME, voice.name, self._is_offered):
-            async with self._connected(address) as link:
+            async with self._connected(self.address) as link:
                 link.send(Event("synthesize", {"text": text, "voice": self._voice(voice)}))
-                async with aclosing(_audio(link, address, phrase)) as pieces:
+                async with aclosing(_audio(link, self.address, phrase)) as pieces:
                     async for samples in pieces:
-                        spoken = True
                         yield SpeechChunk(samples)
                         await breath.take()  # a phrase that came at once is converted between other work
-            if not spoken and any(character.isalnum() for character in phrase):
-                raise EngineError(_NAME, "the server sent no audio")
 
     @asynccontextmanager
     async def _connected(self, address: Address) -> AsyncIterator[Link]:
@@ -119,44 +116,79 @@ class WyomingSynthesiser:
 
 
 async def _audio(link: Link, address: Address, phrase: str) -> AsyncGenerator[Samples, None]:
-    """A phrase's audio for the line. Raises ``EngineError``."""
-    converter: LineAudio | None = None
-    given: PcmFormat | None = None
-    known: Mapping[str, Any] = {}  # what told the format of ``converter``
+    """A phrase's audio for the line. Raises ``EngineError``, ``UnspokenError`` where it has none."""
+    sound, spoken = _Sound(), False
+    try:
+        async with aclosing(_timely(link, address)) as events:
+            async for event in events:
+                match event.kind:
+                    case "audio-start":
+                        sound.begin(event)
+                    case "audio-chunk":
+                        for samples in sound.feed(event):
+                            spoken = True
+                            yield samples
+                    case "audio-stop":
+                        break
+                    case "error":
+                        raise _failed(address.reported(event, phrase), spoken=spoken)
+                    case _:
+                        pass
+            else:
+                problem = "the server closed the connection in the middle of the phrase"
+                raise _failed(problem, spoken=spoken)
+    except AudioFormatError as error:
+        raise EngineError(_NAME, f"the server sent {error}", retryable=False) from None
+    for samples in sound.finish():
+        spoken = True
+        yield samples
+    if not spoken and any(character.isalnum() for character in phrase):
+        raise UnspokenError(_NAME, "the server sent no audio")
+
+
+async def _timely(link: Link, address: Address) -> AsyncGenerator[Event, None]:
+    """What the server sends. Raises ``EngineTimeout`` when that is nothing for ``timeout_seconds``."""
     limit = WaitLimit()
     try:
         async with aclosing(link.events()) as events:
-            while (event := await _next(events, address, limit)).kind != "audio-stop":
-                match event.kind:
-                    case "audio-start":
-                        given = _format(event, None)
-                    case "audio-chunk":
-                        if converter is None or event.data != known:
-                            told, known = _format(event, given), event.data
-                            if converter is None or told != given:
-                                converter, given = LineAudio(told), told
-                        for samples in converter.feed(event.payload):
-                            yield samples
-                    case "error":
-                        raise address.failed(event, phrase)
-                    case _:
-                        pass
-    except AudioFormatError as error:
-        raise EngineError(_NAME, f"the server sent {error}", retryable=False) from None
-    finally:
-        limit.close()
-    if converter is not None and (rest := converter.finish()).size:
-        yield rest
-
-
-async def _next(events: AsyncGenerator[Event, None], address: Address, limit: WaitLimit) -> Event:
-    try:
-        event = await limit.wait(anext(events, None), address.timeout_seconds)
+            while (event := await limit.wait(anext(events, None), address.timeout_seconds)) is not None:
+                yield event
     except TimeoutError:
         raise address.silent() from None
-    if event is None:
-        raise EngineError(_NAME, "the server closed the connection in the middle of the phrase")
-    return event
+    finally:
+        limit.close()
+
+
+def _failed(problem: str, *, spoken: bool) -> EngineError:
+    return EngineError(_NAME, problem) if spoken else UnspokenError(_NAME, problem)
+
+
+class _Sound:
+    """The audio in a server's events; it may change its format."""
+
+    def __init__(self) -> None:
+        self._converter: LineAudio | None = None
+        self._given: PcmFormat | None = None  # what was told last
+        self._known: Mapping[str, Any] | None = None  # an event's data that tell the converter's format
+
+    def begin(self, event: Event) -> None:
+        """What follows is of this format. Raises ``AudioFormatError``."""
+        self._given, self._known = _format(event, None), None
+
+    def feed(self, event: Event) -> Iterator[Samples]:
+        """Audio for the line, made when asked for. Raises ``AudioFormatError``."""
+        if self._converter is None or event.data != self._known:
+            told = self._given = _format(event, self._given)
+            self._known = event.data
+            if self._converter is None or told != self._converter.format:
+                yield from self.finish()
+                self._converter = LineAudio(told)
+        yield from self._converter.feed(event.payload)
+
+    def finish(self) -> Iterator[Samples]:
+        """What is left."""
+        if self._converter is not None and (rest := self._converter.finish()).size:
+            yield rest
 
 
 def _format(event: Event, given: PcmFormat | None) -> PcmFormat:

@@ -50,9 +50,26 @@ def test_what_models_put_around_a_translation_is_not_said(answer: str, size: int
     ("It's the dogs'", "Es de los perros'"),
     ("In Spanish, please.", "In Spanish, please."),
     ("Five stars", "5 * 3"),
+    ("I need a translation, the contract.", "Necesito una traducción: el contrato."),
+    ("This translation has one problem, the date.", "Esta traducción tiene un problema: la fecha."),
+    ("El traductor dice que está enfermo.", "The translator says: he is ill."),
+    ("The price is that of the translation, ten.", "Sure, the price of a translation is this: ten."),
 ])  # fmt: skip
-def test_what_belongs_to_the_phrase_is_said(phrase: str, answer: str) -> None:
-    assert said(answer, phrase) == answer
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_what_belongs_to_the_phrase_is_said(phrase: str, answer: str, size: int) -> None:
+    assert said(answer, phrase, size=size) == answer
+
+
+@pytest.mark.parametrize(("language", "answer"), [
+    ("German", "Der Übersetzer sagt: Er ist krank."),
+    ("German", "Übersetzer sagen: Er ist krank."),
+    ("Polish", "Tłumacz mówi: jest chory."),
+    ("Russian", "Переводчик говорит: он болен."),
+    ("Ukrainian", "Перекладач каже: він хворий."),
+])  # fmt: skip
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_a_translator_who_speaks_is_no_label(language: str, answer: str, size: int) -> None:
+    assert said(answer, "The translator says he is ill.", language, size) == answer
 
 
 @pytest.mark.parametrize("answer", ["", " \n ", "**", "Translation:", "Translation: \n"])
@@ -89,7 +106,14 @@ def test_what_begins_as_a_label_is_held_no_longer_than_it_may_be_one(answer: str
     assert waiting == held
 
 
-@given(st.text(max_size=120), st.integers(1, 9))
+PIECES = (
+    "Sure, ", "here is ", "the ", "The ", "price ", "Translation", "translator ", "traducción ", "Spanish",
+    " (Mexico", ")", "**", '"', ":", "：", " ", "\n", ".", "¿Dónde está?", "a long word after it",
+)  # fmt: skip
+LABELLED = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
+
+
+@given(st.text(max_size=120) | LABELLED, st.integers(1, 9))
 def test_however_it_is_cut_the_same_is_said(answer: str, size: int) -> None:
     assert said(answer, size=size) == said(answer, size=1000)
 

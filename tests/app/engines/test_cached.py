@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
 import numpy as np
+import pytest
 from prometheus_client import REGISTRY
 
+from app.engines.errors import EngineError, RequestRefused
+from app.engines.fallback.synthesiser import FallbackSynthesiser
 from app.engines.ports import SpeechChunk, VoiceSpec
-from app.engines.tts.cached import CachedSynthesiser
+from app.engines.tts.cached import AGAIN_SECONDS, CachedSynthesiser
+from config.settings import FallbackSettings
 from telephony.media.frame import Samples
+from tests.fakes.clock import run_virtual
 from tests.fakes.synthesiser import FakeSynthesiser
 
 VOICE = VoiceSpec()
@@ -80,3 +89,138 @@ async def test_nothing_is_kept_after_close() -> None:
     await cached.prepare(["a"], VOICE)
     await cached.close()
     assert cached.kept_bytes == 0
+
+
+class Voice(FakeSynthesiser):
+    """Sounds like ``level``; fails each phrase with ``problem`` after so many pieces."""
+
+    def __init__(self, name: str, level: int) -> None:
+        super().__init__(0.001)
+        self.name, self.level = name, level
+        self.problem: EngineError | None = None
+        self.after = 0
+
+    async def speak(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None]:
+        made = 0
+        async with aclosing(super().speak(phrase, voice)) as pieces:
+            async for piece in pieces:
+                if self.problem is not None and made == self.after:
+                    raise self.problem
+                yield SpeechChunk(np.full_like(piece.samples, self.level), piece.words)
+                made += 1
+
+
+PHRASES = ("Hello, this is Meadow Parcel.", "One moment.", "I am sorry.", "Goodbye.", "Are you there?")
+
+
+class House:
+    """A process with two voices, and what it keeps of them."""
+
+    def __init__(self) -> None:
+        self.first, self.second = Voice("first", 1), Voice("second", 2)
+        self.voices = FallbackSynthesiser([self.first, self.second], FallbackSettings())
+        self.cached = CachedSynthesiser(self.voices)
+
+    async def prepare(self) -> None:
+        await self.cached.prepare(PHRASES, VOICE, self.voices.whole)
+
+    async def levels(self, phrase: str) -> set[int]:
+        """What a new call hears of a phrase."""
+        call = self.cached.speaking_with(self.voices.for_call(lambda *_: None))
+        return {int(chunk.samples[0]) for chunk in [piece async for piece in call.speak(phrase, VOICE)]}
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_what_is_kept_is_the_first_voice_alone_though_it_was_away(after: int) -> None:
+    async def work() -> None:
+        house, before = House(), not_prepared()
+        house.first.problem, house.first.after = EngineError("first", "no network"), after
+        await house.cached.start()
+        await house.prepare()
+        assert not_prepared() - before == len(PHRASES)
+        assert house.cached.kept_bytes == 0
+        async with asyncio.TaskGroup() as tasks:
+            watches = [tasks.create_task(one.watch()) for one in (house.voices, house.cached)]
+            await asyncio.sleep(10 * AGAIN_SECONDS)
+            assert house.cached.kept_bytes == 0
+            assert 2 in await house.levels(PHRASES[0])
+            house.first.problem = None
+            await asyncio.sleep(3 * AGAIN_SECONDS)
+            house.first.phrases.clear()
+            house.second.phrases.clear()
+            assert [await house.levels(phrase) for phrase in PHRASES] == [{1}] * len(PHRASES)
+            assert not house.first.phrases
+            assert not house.second.phrases
+            assert not_prepared() - before == len(PHRASES)
+            for watch in watches:
+                watch.cancel()
+
+    run_virtual(work())
+
+
+def test_a_phrase_that_a_voice_cannot_make_does_not_cost_calls_the_voice() -> None:
+    class Particular(Voice):
+        async def speak(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None]:
+            if self.problem is not None and phrase not in PHRASES[:2]:
+                raise self.problem
+            async with aclosing(super().speak(phrase, voice)) as pieces:
+                async for piece in pieces:
+                    yield piece
+
+    async def work() -> None:
+        voice = Particular("first", 1)
+        voice.after = -1
+        voices = FallbackSynthesiser([voice], FallbackSettings())
+        cached = CachedSynthesiser(voices)
+        await cached.prepare(PHRASES[:2], VOICE, voices.whole)
+        voice.problem = EngineError("first", "no audio")
+        await cached.prepare(PHRASES[2:4], VOICE, voices.whole)
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(cached.watch())
+            await asyncio.sleep(10 * AGAIN_SECONDS)
+            assert voices.standings[0].state == "closed"
+            voice.problem = None
+            await asyncio.sleep(2 * AGAIN_SECONDS)
+            watch.cancel()
+        assert sorted(voice.phrases) == sorted(PHRASES[:4])
+
+    run_virtual(work())
+
+
+def test_what_the_first_voice_refuses_is_kept_as_calls_hear_it() -> None:
+    async def work() -> None:
+        house = House()
+        house.first.problem = RequestRefused("first", "there is no voice 'nobody'")
+        await house.prepare()
+        house.second.phrases.clear()
+        assert await house.levels(PHRASES[0]) == {2}
+        assert not house.second.phrases
+        assert house.voices.standings[0].state == "closed"
+
+    run_virtual(work())
+
+
+def test_what_no_voice_will_ever_make_is_not_tried_again() -> None:
+    async def work() -> None:
+        house = House()
+        house.first.problem = house.second.problem = RequestRefused("first", "no such language")
+        await house.prepare()
+        house.first.phrases.clear()
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(house.cached.watch())
+            await asyncio.sleep(10 * AGAIN_SECONDS)
+            watch.cancel()
+        assert not house.first.phrases
+
+    run_virtual(work())
+
+
+async def test_preparing_twice_at_once_makes_each_phrase_once() -> None:
+    fake = FakeSynthesiser(0.001)
+    cached = CachedSynthesiser(fake)
+    await asyncio.gather(*(cached.prepare(PHRASES, VOICE) for _ in range(2)))
+    assert len(fake.phrases) <= len(PHRASES) + 4
+    fake.phrases.clear()
+    for phrase in PHRASES:
+        await collect(cached, phrase)
+    assert not fake.phrases

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engines.digits import UNITS, count_digits, digit_runs, find_number, spaced
+from app.engines.digits import UNITS, count_digits, digit_runs, find_number, is_number, spaced
 
 
 @pytest.mark.parametrize(("text", "runs"), [
@@ -29,6 +29,14 @@ from app.engines.digits import UNITS, count_digits, digit_runs, find_number, spa
 ])  # fmt: skip
 def test_digits_are_found_in_words(text: str, runs: list[str]) -> None:
     assert digit_runs(text) == runs
+
+
+@pytest.mark.parametrize(("word", "number"), [
+    ("5", True), ("five", True), ("oh", True), ("twelve", True), ("forty", True), ("12", True),
+    ("double", False), ("of", False), ("", False),
+])  # fmt: skip
+def test_words_for_numbers_are_known(word: str, number: bool) -> None:
+    assert is_number(word) is number
 
 
 @pytest.mark.parametrize(("text", "number"), [

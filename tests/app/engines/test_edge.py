@@ -177,6 +177,33 @@ async def test_a_language_without_a_voice_and_a_name_that_is_none_are_refused() 
     assert not server.requests
 
 
+@pytest.mark.parametrize(("steps", "refused"), [
+    ((), True), ((Spoken("Hello", 0.1),), True),
+    ((CLOSE,), False), ((Raw("nonsense"),), False), ((9.0,), False),
+])  # fmt: skip
+async def test_only_silence_is_the_answer_to_an_unknown_voice(steps: tuple[Step, ...], refused: bool) -> None:
+    server = answering(*steps)
+    async with speaking(server, timeout_seconds=0.3) as engine:
+        server.voices = ""  # any is spoken
+        with pytest.raises(EngineError) as caught:
+            await collect(engine, "Hello.", VoiceSpec("en-US-NewNeural"))
+    assert isinstance(caught.value, RequestRefused) is refused
+
+
+async def test_a_service_that_is_gone_is_not_the_fault_of_the_voice() -> None:
+    server = EdgeServer(voices_status=500)
+    async with server.running():
+        engine = EdgeSynthesiser(EdgeSettings(url=server.url))
+        await engine.start()
+    try:
+        for _ in range(2):  # the first finds the connection that was opened ahead
+            with pytest.raises(EngineError) as caught:
+                await collect(engine, "Hello.", VoiceSpec("en-US-GuyNeural"))
+            assert caught.value.retryable
+    finally:
+        await engine.close()
+
+
 async def test_the_list_of_voices() -> None:
     async with speaking(EdgeServer()) as engine:
         voices = {voice.name: voice for voice in await engine.voices()}

@@ -90,7 +90,7 @@ async def test_what_is_no_translation_is_an_error(steps: tuple[Step, ...], words
 async def test_a_scripted_model_translates_nothing() -> None:
     engine = LlmTranslator(ScriptedLanguageModel())
     await engine.start()
-    with pytest.raises(EngineError, match="no translation"):
+    with pytest.raises(RequestRefused, match="no script"):
         await anext(engine.translate(ask()))
 
 

@@ -10,10 +10,12 @@ import pytest
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
-from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable
+from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable, RequestRefused
+from app.engines.fallback.language_model import FallbackLanguageModel
 from app.engines.llm.openai_compatible import OpenAICompatible
 from app.engines.ports import Delta, Message, Refusal, ReplyRequest, TextDelta, ToolCall, ToolSpec, Working
-from config.settings import OpenAISettings
+from config.settings import FallbackSettings, OpenAISettings
+from tests.app.engines.fallback.models import OUTAGE, Model
 from tests.contracts.probe import never_stalls
 from tests.peers.http_server import Client
 from tests.peers.openai_server import BREAK, DONE, OpenAIServer, chunk, tool_piece
@@ -143,6 +145,103 @@ async def test_a_refusal_says_whether_another_try_makes_sense(
         await reply(OpenAIServer(status=status, error=f"no such model, {KEY}"))
     assert caught.value.retryable is retryable
     assert KEY not in str(caught.value)
+
+
+YES = [chunk("Yes.", finish="stop"), DONE]
+PRIVATE = "my number is 5551234"
+
+
+class Filtering(OpenAIServer):
+    """Refuses what contains ``filtered``; with ``streamed``, in a stream."""
+
+    filtered = PRIVATE
+    refusal = 400
+    streamed = False
+
+    async def complete(self, client: Client) -> None:
+        refused = self.filtered in json.dumps(self.requests[-1]["messages"])
+        error = f"refused: {PRIVATE}"
+        self.status, self.error = self.refusal if refused and not self.streamed else 200, error
+        report = json.dumps({"error": {"message": error, "code": str(self.refusal)}})
+        self.events = [chunk("Hm. "), report] if refused else YES
+        await super().complete(client)
+
+
+def asking(words: str) -> ReplyRequest:
+    return ReplyRequest((Message("user", words),), outage=OUTAGE)
+
+
+@asynccontextmanager
+async def listed(server: OpenAIServer, *others: Model) -> AsyncIterator[FallbackLanguageModel]:
+    async with server.running():
+        engine = OpenAICompatible(OpenAISettings(base_url=server.url, model="m"))
+        shared = FallbackLanguageModel([engine, *others], FallbackSettings(hedge=False))
+        try:
+            await shared.start()
+            yield shared
+        finally:
+            await shared.close()
+
+
+def refusals() -> float:
+    labels = {"port": "llm", "engine": "openai_compatible", "reason": "refused"}
+    return REGISTRY.get_sample_value("trunkline_engine_failures_total", labels) or 0.0
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_a_refused_request_is_its_calls_fault_and_is_not_quoted(status: int, streamed: bool) -> None:
+    server = Filtering()
+    server.refusal, server.streamed = status, streamed
+    async with connected(server) as engine:
+        assert text_of([delta async for delta in engine.reply(ASK)]) == "Yes."
+        with pytest.raises(RequestRefused, match=str(status)) as caught:
+            _ = [delta async for delta in engine.reply(asking(f"Hi, {PRIVATE}."))]
+    assert "5551234" not in str(caught.value)
+
+
+async def test_one_callers_refused_requests_cost_no_other_call_the_model() -> None:
+    before = refusals()
+    async with listed(Filtering()) as shared:
+        for _ in range(5):
+            deltas = [delta async for delta in shared.for_call(lambda *_: None).reply(asking(PRIVATE))]
+            assert text_of(deltas) == "I am sorry."
+        assert text_of([delta async for delta in shared.reply(asking("Hello?"))]) == "Yes."
+        assert shared.standings[0].state == "closed"
+    assert refusals() - before == 5
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_server_that_comes_to_refuse_every_request_leaves_no_caller_without_words(
+    others: int,
+) -> None:
+    server = Filtering()
+    before = refusals()
+    async with listed(
+        server, *(Model("second", otherwise=("I am second.",)) for _ in range(others))
+    ) as shared:
+        server.filtered = ""
+        for _ in range(5):
+            deltas = [delta async for delta in shared.for_call(lambda *_: None).reply(asking("Hello?"))]
+            assert text_of(deltas) == ("I am second." if others else "I am sorry.")
+    assert refusals() - before == 5
+
+
+async def test_a_parameter_that_the_server_refuses_is_found_at_the_start() -> None:
+    server = OpenAIServer(status=400, error="Unsupported parameter: 'max_tokens'")
+    with pytest.raises(EngineUnavailable, match="answers 400: Unsupported parameter: 'max_tokens'"):
+        async with listed(server):
+            pass
+
+
+async def test_what_was_sent_is_not_quoted_whatever_the_server_fails_with() -> None:
+    for server in (
+        OpenAIServer(status=500, error=f"cannot parse {PRIVATE.upper()}"),
+        OpenAIServer([json.dumps({"error": {"message": f"cannot parse {PRIVATE}"}})]),
+    ):
+        with pytest.raises(EngineError) as caught:
+            await reply(server, asking(f"Hi, {PRIVATE}."))
+        assert "5551234" not in str(caught.value)
 
 
 @pytest.mark.parametrize("event", [
@@ -386,6 +485,33 @@ async def test_tokens_are_counted() -> None:
     assert server.requests[0]["stream_options"] == {"include_usage": True}
     after = [tokens(kind) for kind in ("prompt", "cached", "completion")]
     assert [late - early for early, late in zip(before, after, strict=True)] == [120, 100, 7]
+
+
+async def test_tokens_that_each_chunk_counts_are_counted_once() -> None:
+    """Also where the caller cuts the reply off."""
+    each = [
+        json.dumps(json.loads(chunk("a")) | {"usage": USAGE | {"completion_tokens": number}})
+        for number in (1, 2, 3)
+    ]
+    before = [tokens(kind) for kind in ("prompt", "cached", "completion")]
+    assert text_of(await reply(OpenAIServer([*each, chunk(finish="stop"), DONE]))) == "aaa"
+    after = [tokens(kind) for kind in ("prompt", "cached", "completion")]
+    assert [late - early for early, late in zip(before, after, strict=True)] == [120, 100, 3]
+    async with (
+        connected(OpenAIServer([*each, 5.0])) as engine,
+        aclosing(cast(Any, engine.reply(ASK))) as deltas,
+    ):
+        assert await anext(deltas) == TextDelta("a")
+    assert tokens("prompt") - after[0] == 120
+
+
+@pytest.mark.parametrize("number", [-1, 10**400, 1e400, "7", None])
+async def test_a_count_of_tokens_may_be_anything(number: Any) -> None:
+    counts = {"choices": [], "usage": {"prompt_tokens": number, "completion_tokens": 7}}
+    before = tokens("completion")
+    server = OpenAIServer([chunk("Yes."), chunk(finish="stop"), json.dumps(counts), DONE])
+    assert text_of(await reply(server)) == "Yes."
+    assert tokens("completion") - before == 7
 
 
 async def test_a_finished_reply_waits_for_no_count_of_tokens() -> None:

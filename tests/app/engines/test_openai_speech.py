@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.engines.errors import EngineError
+from app.engines.errors import EngineError, EngineUnavailable
 from app.engines.openai_client import OpenAIEndpoint
 from app.engines.openai_speech import SpeechServer
 from tests.peers.openai_audio import Answer, OpenAIAudioServer
@@ -49,6 +49,17 @@ async def test_an_error_may_say_anything(body: bytes) -> None:
     async with connected(OpenAIAudioServer(Answer([body], 400))) as speech:
         with pytest.raises(EngineError, match=r"answers 400$"):
             await ask(speech)
+
+
+async def test_an_address_is_shown_without_its_password() -> None:
+    async with OpenAIAudioServer(probe=Answer([], 404)).running() as server:
+        url = server.url.replace("://", "://me:s3cret@")
+        speech = SpeechServer(OpenAIEndpoint("e", url, "", 5.0, "URL", "KEY", "MODEL"))
+        with pytest.raises(EngineUnavailable, match=f"{server.url}: the server answers 404") as refused:
+            await speech.start(PATH)
+    with pytest.raises(EngineUnavailable, match=f"{server.url}: no connection") as gone:
+        await speech.start(PATH)
+    assert "s3cret" not in f"{refused.value} {gone.value}"
 
 
 async def test_an_answer_that_is_read_ends_with_the_connection() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from app.engines.stt.openai_answer import BadAnswerError, TranscriptionAnswer
 from app.engines.stt.openai_compatible import OpenAICompatibleRecogniser
 from bench.caller import Caller, dropped_seconds
 from config.settings import EngineSettings, OpenAISettings, OpenAISpeechToTextSettings
+from telephony.media.frame import Samples
 from tests.contracts.probe import leaves_nothing, never_stalls, started
 from tests.peers.apart import Addresses
 from tests.peers.openai_audio import (
@@ -58,11 +60,15 @@ async def connected(
 
 
 async def hear(
-    answer: Answer, model: str = "gpt-4o-mini-transcribe", patience: float = 5.0
+    answer: Answer,
+    model: str = "gpt-4o-mini-transcribe",
+    patience: float = 5.0,
+    hints: RecognitionHints = HINTS,
+    speech: Samples = SPEECH,
 ) -> list[Transcript]:
     async with connected(OpenAIAudioServer(answer), model, patience) as engine:
-        caller = Caller(engine, HINTS)
-        caller.speak(SPEECH)
+        caller = Caller(engine, hints)
+        caller.speak(speech)
         await caller.until(1)
         return caller.heard
 
@@ -268,8 +274,44 @@ async def test_a_prompt_that_comes_back_was_not_said() -> None:
     words = [delta(word) for word in ("where", " is", " my", " parcel,", " opening", " hours")]
     heard = await hear(streamed(*words, done("where is my parcel, opening hours"), "[DONE]"))
     assert heard == [Transcript("", final=True)]
+    heard = await hear(transcript("where is my parcel, opening hours"), speech=tone(2.0, 8000))
+    assert heard[-1].text == "where is my parcel, opening hours"  # there was time to say it
     heard = await hear(streamed(*words[:3], delta(" car"), done("where is my car"), "[DONE]"))
     assert [entry.text for entry in heard] == ["where is my car", "where is my car"]
+
+
+@pytest.mark.parametrize(("phrases", "said"), [
+    (("yes", "please"), "yes, please"),
+    (("one", "two", "three"), "one, two, three"),
+    (("yes, but where is my parcel",), "yes, but where is my parcel"),
+    (("yes, please", "x" * 600), "yes, please"),
+])  # fmt: skip
+async def test_what_can_have_been_said_was_said(phrases: tuple[str, ...], said: str) -> None:
+    first, rest = said.split(" ", 1)
+    answer = streamed(delta(first), delta(f" {rest}"), done(said))
+    heard = await hear(answer, hints=RecognitionHints(phrases=phrases))
+    assert heard[0] == Transcript(first, final=False)
+    assert heard[-1] == Transcript(said, final=True)
+
+
+async def test_comments_are_no_answer() -> None:
+    comments: list[bytes | float] = [b": keep-alive\n\n", 0.05]
+    began = time.perf_counter()
+    heard = await hear(Answer(comments * 60, kind="text/event-stream"), patience=0.3)
+    assert heard == [LOST]
+    assert time.perf_counter() - began < 2.0
+    late = [*events(delta("hel")), 0.2, *events(delta("lo")), 0.2, *events(done("hello"))]
+    assert (await hear(Answer(late, kind="text/event-stream"), patience=0.35))[-1].text == "hello"
+
+
+async def test_what_was_heard_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    heard = await hear(
+        streamed(delta("my number is 0170"), {"error": "cannot go on after 'My number is 01...'"})
+    )
+    assert heard[-1].lost
+    out = capsys.readouterr().out
+    assert "segment_lost" in out
+    assert "umber" not in out
 
 
 async def test_phrases_fill_a_prompt_of_a_bounded_length() -> None:

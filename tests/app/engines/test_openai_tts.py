@@ -167,7 +167,9 @@ async def test_connections_stay_open() -> None:
 
 
 @pytest.mark.parametrize(("answer", "words", "retryable"), [
-    (refusal(400, f"no such voice for {PHRASE}"), r"answers 400: no such voice for \*\*\*", False),
+    (refusal(400, f"no such voice for {PHRASE}"), "answers 400$", False),
+    (refusal(400, f"{PHRASE[:16].upper()}... is too long"), "answers 400$", False),
+    (Answer([json.dumps({"error": f"cannot say {PHRASE.lower()!r}"}).encode()]), "but this: an error$", True),
     (refusal(401), "refuses the key.*OPENAI_TTS__API_KEY", False),
     (refusal(404, "no such model"), "404: no such model.*OPENAI_TTS__BASE_URL.*OPENAI_TTS__MODEL", False),
     (Answer([json.dumps({"detail": [{"msg": "too fast"}]}).encode()], 422), "answers 422: too fast", False),

@@ -221,7 +221,7 @@ def test_a_call_survives_losing_its_model_its_voice_and_its_ears() -> None:
             return super().open(hints, lambda transcript: sink(replace(transcript, lost=transcript.final)))
 
     settings = FallbackSettings()
-    broken = FakeLanguageModel([("We are open from ", "eight to", EngineError("first", "killed"))])
+    broken = FakeLanguageModel([("We are open from ", "eight to ", EngineError("first", "killed"))])
     other = FakeLanguageModel(otherwise=("six every day.",))
     voice = FakeSynthesiser(fail_after=12)
     _, recorder = call(

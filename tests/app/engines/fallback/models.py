@@ -42,9 +42,8 @@ class GoesOn(Model):
     """Says the rest of the sentence."""
 
     def reply(self, request: ReplyRequest) -> Any:
-        said = request.messages[-2].text if len(request.messages) > 1 else ""
         self.requests.append(request)
-        return self._reply([SENTENCE[len(said) :]])
+        return self._reply([SENTENCE[len(request.said) :]])
 
 
 def failing(after: int, how: str) -> list[Step]:

@@ -59,7 +59,7 @@ class EarsStream(FakeRecogniserStream):
 
     def push(self, samples: Samples) -> None:
         self.pushed += len(samples)
-        self.heard.append(str(samples[0]))
+        self.heard += map(str, samples[:: FRAME.size])
         if self.segments != self.ears.fails_from and len(self.heard) % 10 == 0:
             self._loop.call_soon(self._report, Transcript(" ".join(self.heard), final=False))
 
@@ -217,6 +217,17 @@ def test_a_slow_recogniser_without_another_is_waited_for() -> None:
     run_virtual(work())
 
 
+def test_a_slow_recogniser_is_waited_for_where_the_other_has_lost_the_words() -> None:
+    async def work() -> None:
+        caller = Caller(Ears("first", 0), Ears("second", final_after=5.0))
+        await caller.says(1)
+        await asyncio.sleep(6)
+        assert caller.finals[0][:2] == (text(1), False)
+        await caller.stream.close()
+
+    run_virtual(work())
+
+
 def test_one_that_was_given_up_is_not_opened_until_a_trial_works() -> None:
     async def work() -> None:
         first, second = Ears("first", 0), Ears("second")
@@ -304,13 +315,13 @@ def test_a_closed_stream_reports_nothing_more() -> None:
 
 def test_a_final_that_comes_after_it_was_given_up_is_not_taken_for_the_next_one() -> None:
     async def work() -> None:
-        first, second = Ears("first", 0, "stall"), Ears("second", final_after=1.5)
+        first, second = Ears("first", final_after=1.5), Ears("second")
         caller = Caller(first, second)
+        second.refuses = True
         await caller.says(1)
-        await asyncio.sleep(1.4)  # both are given up; the second one's final is still on its way
+        await asyncio.sleep(1.4)  # it is given up, and no other can be opened; its final is still on its way
         assert caller.finals[0][:2] == ("", True)
-        second.final_after = 0.02
-        first.fails_from = None
+        first.final_after = 0.02
         for value in (2, 3):
             await caller.says(value, 10)
             await asyncio.sleep(0.7)
@@ -399,6 +410,25 @@ def test_no_more_than_a_minute_is_kept_of_all_that_is_owed() -> None:
         await caller.says(3)
         await asyncio.sleep(1)
         assert caller.finals[-1][0] == text(3)
+        await caller.stream.close()
+
+    run_virtual(work())
+
+
+def test_audio_whose_words_are_known_makes_room() -> None:
+    async def work() -> None:
+        first, second = Ears("first", 4), Ears("second")
+        caller = Caller(first, second)
+        frames = HELD_SAMPLES // FRAME.size // 4 + 1
+        for value in (1, 2, 3, 4):  # more than is kept at once
+            await caller.says(value, frames)
+            await asyncio.sleep(1.0)
+        await caller.says(5)
+        await asyncio.sleep(1.0)
+        assert [heard for heard, _, _ in caller.finals[:-1]] == [
+            text(value, frames) for value in (1, 2, 3, 4)
+        ]
+        assert caller.finals[-1][:2] == (text(5), False)
         await caller.stream.close()
 
     run_virtual(work())

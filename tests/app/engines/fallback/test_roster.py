@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.engines.errors import EngineError, EngineUnavailable
 from app.engines.fallback.language_model import FallbackLanguageModel
@@ -117,6 +118,21 @@ def test_a_trial_that_hangs_keeps_no_other_engine_out() -> None:
             second.otherwise = ("Yes.",)
             await asyncio.sleep(5.5)
             assert states(shared) == ["half_open", "closed", "closed"]
+
+    run_virtual(work())
+
+
+def test_a_model_that_says_nothing_fails_its_trials_and_operators_read_why() -> None:
+    async def work() -> None:
+        first, second = Model("first", otherwise=()), GoesOn("second")
+        shared = FallbackLanguageModel([first, second], SETTINGS)
+        with capture_logs() as logs:
+            await shared.start()
+            assert states(shared) == ["open", "closed"]
+            async with watched(shared):
+                await asyncio.sleep(6.0)
+                assert states(shared) == ["open", "closed"]
+        assert [log["error"] for log in logs] == ["first: it said nothing"] * 2
 
     run_virtual(work())
 

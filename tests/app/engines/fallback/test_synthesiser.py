@@ -151,6 +151,16 @@ def test_a_voice_without_another_is_asked_once_more_for_the_rest() -> None:
     run_virtual(work())
 
 
+def test_a_slow_voice_is_waited_for_where_the_other_has_failed() -> None:
+    async def work() -> None:
+        second = Voice("second")
+        second.delay = 3.0
+        chunks, _ = await collect(warmed(FallbackSynthesiser([Voice("first", 0), second], SETTINGS)))
+        assert sum(len(chunk.samples) for chunk in chunks) == PACE * len(PHRASE)
+
+    run_virtual(work())
+
+
 def test_each_engine_speaks_with_the_voice_that_is_named_for_it() -> None:
     async def work() -> None:
         first, second = Voice("first", 2), Voice("second")

@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
-from app.engines.errors import EngineError
+from app.engines.errors import EngineError, RequestRefused
+from app.engines.fallback.language_model import FallbackLanguageModel
 from app.engines.fallback.translator import FallbackTranslator
+from app.engines.llm.scripted import ScriptedLanguageModel
+from app.engines.mt.llm import LlmTranslator
 from app.engines.ports import TranslationRequest
 from config.settings import FallbackSettings
 from tests.fakes.clock import run_virtual
+from tests.fakes.language_model import FakeLanguageModel, Step
 from tests.fakes.translator import FakeTranslator
 
 ASK = TranslationRequest("where is my parcel now", "en", "ca")
@@ -28,10 +32,13 @@ class Tongue(FakeTranslator):
     ) -> None:
         super().__init__(0.01)
         self.name, self.after, self._how, self._other = name, after, how, other
+        self.refuses = False
 
     async def translate(self, request: TranslationRequest) -> AsyncGenerator[str, None]:
         number = 0
         async for piece in super().translate(request):
+            if self.refuses:
+                raise RequestRefused(self.name, "no such pair")
             if number == self.after:
                 await asyncio.sleep(99.0 if self._how == "stall" else 0.0)
                 raise EngineError(self.name, "killed")
@@ -99,6 +106,43 @@ def test_with_no_translator_left_the_error_is_the_last_ones() -> None:
     async def work() -> None:
         with pytest.raises(EngineError, match="second: killed"):
             await collect(listed(Tongue("first", 1), Tongue("second", 2)))
+
+    run_virtual(work())
+
+
+def test_a_slow_translator_is_waited_for_where_the_other_has_failed() -> None:
+    async def work() -> None:
+        second = Tongue("second")
+        second.delay = 3.0
+        text, longest = await collect(listed(Tongue("first", 0), second))
+        assert text == WHOLE
+        assert longest == pytest.approx(3.0, abs=0.02)
+
+    run_virtual(work())
+
+
+async def test_a_translation_that_a_model_broke_off_is_gone_on_with_by_the_next_translator() -> None:
+    broken: list[Step] = ["erehw ", "si ", EngineError("model", "killed")]
+    models = FallbackLanguageModel([FakeLanguageModel(otherwise=broken), ScriptedLanguageModel()], SETTINGS)
+    shared = FallbackTranslator([LlmTranslator(models), Tongue("second")], SETTINGS)
+    await shared.start()
+    assert (await collect(shared))[0] == WHOLE
+
+
+def test_a_pair_of_languages_that_is_refused_keeps_no_translator_out() -> None:
+    async def work() -> None:
+        first, second = Tongue("first", 0), Tongue("second")
+        shared = listed(first, second)
+        watching = asyncio.create_task(shared.watch())
+        for _ in range(3):
+            await collect(shared)
+        assert shared.standings[0].state == "open"
+        first.refuses = True
+        await asyncio.sleep(5.5)
+        assert len(first.requests) == 4
+        assert shared.standings[0].state == "closed"
+        watching.cancel()
+        await asyncio.wait([watching])
 
     run_virtual(work())
 
