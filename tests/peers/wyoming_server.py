@@ -6,7 +6,7 @@ import asyncio
 import socket
 import warnings
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,6 +130,10 @@ class _Handler(AsyncEventHandler):
             speech = self._server.speech
             return await self._speak(speech(asked.text) if callable(speech) else speech)
         return True
+
+    async def run(self) -> None:
+        with suppress(ConnectionError):  # clients may go away in the middle of an answer
+            await super().run()
 
     async def disconnect(self) -> None:
         self._server.open -= 1
