@@ -15,6 +15,7 @@ from app.engines.mt.apertium_text import modes, no_pair
 
 _PROCESSES = 2  # chains of a pair: a phrase takes 2 ms, so that the second is for a phrase behind a slow one
 _ANSWER_SECONDS = 2.0
+_LOADING_SECONDS = 10.0  # of a new chain, which loads its dictionaries: 0.15 s, more from a cold disk
 _HUNG_SECONDS = 0.5  # a cancelled phrase that has taken so long takes its processes with it
 
 log = structlog.get_logger(__name__)
@@ -101,12 +102,13 @@ class _Chains:
     async def _ask(self, pipeline: Pipeline, piece: str) -> str:
         loop = asyncio.get_running_loop()
         began, usable = loop.time(), False
+        seconds = _LOADING_SECONDS if pipeline.fresh else _ANSWER_SECONDS
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
+            async with asyncio.timeout(seconds):
                 answer = await pipeline.translate(piece)
             usable = True
         except TimeoutError:
-            raise EngineTimeout(NAME, f"no translation within {_ANSWER_SECONDS:g} s") from None
+            raise EngineTimeout(NAME, f"no translation within {seconds:g} s") from None
         except asyncio.CancelledError:
             usable = loop.time() - began < _HUNG_SECONDS
             raise

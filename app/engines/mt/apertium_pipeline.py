@@ -85,6 +85,11 @@ class Pipeline:
         """Whether it can be asked."""
         return not self._reader.at_eof() and not self._writer.is_closing()
 
+    @property
+    def fresh(self) -> bool:
+        """Nothing has been asked of it."""
+        return not self._asked
+
     async def translate(self, piece: str) -> str:
         """The translation of a piece. Raises ``EngineError``; the chain is of no more use then."""
         self._asked += 1
