@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable, RequestRefused
-from app.engines.mt import apertium_server
+from app.engines.mt import apertium_command, apertium_server
 from app.engines.mt.apertium import ApertiumTranslator
 from app.engines.mt.apertium_command import ApertiumCommand
 from app.engines.mt.apertium_pipeline import command_line
@@ -21,7 +21,7 @@ from config.settings import ApertiumSettings
 from tests.peers.apertium_server import ApertiumPeer
 
 URL = "TRUNKLINE_ENGINES__APERTIUM__URL"
-# A program that stands in for Apertium's: it says its answer in upper case, breaks or hangs when told to.
+# A program that stands in for Apertium's: it answers in upper case, breaks, hangs or is slow when told to.
 PROGRAM = """
 import sys, time
 assert sys.argv[1] == "-z", sys.argv
@@ -34,6 +34,8 @@ while data := sys.stdin.buffer.raw.read(65536):
             sys.exit(1)
         if b"hang" in phrase:
             time.sleep(60)
+        if b"slow" in phrase:
+            time.sleep(0.4)
         if b"flood" in phrase:
             sys.stdout.buffer.write(b"x" * 3_000_000)
         sys.stdout.buffer.write(phrase.upper() + b"\\0")
@@ -218,6 +220,15 @@ async def test_a_chain_that_hangs_is_replaced(command: ApertiumCommand) -> None:
     with pytest.raises(EngineTimeout, match="no translation within 2 s"):
         await command.translate("hang", "en", "es")
     assert await command.translate("good", "en", "es") == "GOOD"
+
+
+async def test_a_new_chain_has_time_to_load(
+    command: ApertiumCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apertium_command, "_ANSWER_SECONDS", 0.2)
+    assert await command.translate("slow", "en", "es") == "SLOW"
+    with pytest.raises(EngineTimeout):
+        await command.translate("slow", "en", "es")
 
 
 async def test_a_chain_that_hangs_is_replaced_when_whoever_asked_gives_up(command: ApertiumCommand) -> None:
