@@ -9,7 +9,7 @@ from sqlalchemy import DateTime, Double, MetaData, Text, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
-SCHEMA = "0003"
+SCHEMA = "0005"
 """The migration that this code needs: the newest file of ``migrations/versions`` (a test compares them)."""
 
 Timestamp = Annotated[datetime, mapped_column(DateTime(timezone=True))]
@@ -35,5 +35,6 @@ class Base(DeclarativeBase):
         str: Text(),
         float: Double(),
         dict[str, Any]: JSONB(),
+        dict[str, str]: JSONB(),
         list[dict[str, Any]]: JSONB(),
     }

@@ -105,6 +105,13 @@ class Database:
         """For what is no transaction of the product's, such as migrations."""
         return self._engine
 
+    def connect_arguments(self) -> dict[str, Any]:
+        """For ``asyncpg.connect``: a connection besides those of the pool, such as one that listens."""
+        url = normalise_url(self._url)
+        _, arguments = self._engine.dialect.create_connect_args(url)
+        known = {"timeout": CONNECT_SECONDS, "server_settings": {"application_name": "trunkline-listener"}}
+        return {**arguments, **known}
+
     async def start(self) -> None:
         """Open a connection, so that a wrong address is found at start. Raises ``DatabaseUnavailable``."""
         try:

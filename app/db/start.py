@@ -11,18 +11,21 @@ from sqlalchemy.exc import ProgrammingError
 
 from app.db.base import SCHEMA
 from app.db.embedded import EmbeddedPostgres
-from app.db.session import Database
+from app.db.partitions import make_partitions
+from app.db.session import POOL_SIZE, Database
 
 
 @asynccontextmanager
-async def open_database(url: str, data_dir: Path, *, migrate: bool = True) -> AsyncIterator[Database]:
+async def open_database(
+    url: str, data_dir: Path, *, migrate: bool = True, pool_size: int = POOL_SIZE
+) -> AsyncIterator[Database]:
     """The database at ``url``, or where it is empty the embedded one under ``data_dir``; closed at the end.
 
-    ``migrate``: bring the schema up to date first. Raises ``DatabaseError``.
+    ``migrate``: bring the schema up to date first, its partitions too. Raises ``DatabaseError``.
     """
     embedded = None if url else EmbeddedPostgres(data_dir)
     try:
-        database = Database(await embedded.start() if embedded else url)
+        database = Database(await embedded.start() if embedded else url, pool_size=pool_size)
         try:
             await database.start()
             if migrate and await schema_version(database) != SCHEMA:
@@ -30,6 +33,9 @@ async def open_database(url: str, data_dir: Path, *, migrate: bool = True) -> As
                 from app.db.migrate import upgrade  # noqa: PLC0415
 
                 await upgrade(database)
+            if migrate:
+                async with database.transaction() as session:
+                    await make_partitions(session)
             yield database
         finally:
             await database.close()
