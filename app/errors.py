@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -9,15 +10,18 @@ import asyncpg
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from app.db.session import describe, is_away, sqlstate
 
 MEDIA_TYPE = "application/problem+json"
+_NO_TEXT = frozenset({"22021", "22P05"})  # SQLSTATE: character not in repertoire, untranslatable character
 OUR_FAULT = "something went wrong on our side; the server's log has more"
 
 _log = structlog.get_logger(__name__)
@@ -53,6 +57,73 @@ class NotFound(Problem):
     status = HTTPStatus.NOT_FOUND
 
 
+class Conflict(Problem):
+    """What is there does not allow it now."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class PreconditionFailed(Problem):
+    """The resource is no longer as the client knows it."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+
+
+class PreconditionRequired(Problem):
+    """A change that does not say of what."""
+
+    status = HTTPStatus.PRECONDITION_REQUIRED
+
+
+class UnsupportedMedia(Problem):
+    """A body that is not JSON."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class RangeNotSatisfiable(Problem):
+    """A part that is not there. ``size``: bytes of the whole."""
+
+    status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+
+    def __init__(self, detail: str, size: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Content-Range": f"bytes */{size}"}
+
+
+class TooManyRequests(Problem):
+    """Not now. ``retry_seconds``: when it is worth asking again."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, detail: str, retry_seconds: float) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(max(1, math.ceil(retry_seconds)))}
+
+
+class Unavailable(Problem):
+    """Something that this needs does not work now."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    headers = {"Retry-After": "5"}  # noqa: RUF012 - never changed
+
+
+class NotModified(Exception):
+    """The client has the newest version already."""
+
+    def __init__(self, etag: str) -> None:
+        super().__init__(etag)
+        self.etag = etag
+
+
+class Replayed(Exception):
+    """The request was done before: the answer to it."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
 class Invalid(Problem):
     """A value cannot be used. ``field`` names it as the request does, such as ``query.cursor``."""
 
@@ -84,7 +155,7 @@ class ProblemDetails(BaseModel):
 def problem_docs(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The documentation of what a route answers beside its result: 401, 403, 422 and ``statuses``."""
     always = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY)
-    schema = {"schema": ProblemDetails.model_json_schema()}
+    schema = {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}
     return {
         int(status): {"description": status.phrase, "content": {MEDIA_TYPE: schema}}
         for status in sorted({*always, *statuses})
@@ -94,6 +165,8 @@ def problem_docs(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
 def install_problems(api: FastAPI) -> None:
     """Answer all errors of ``api`` as problem details."""
     api.add_exception_handler(Problem, _on_problem)
+    api.add_exception_handler(NotModified, _on_not_modified)
+    api.add_exception_handler(Replayed, _on_replayed)
     api.add_exception_handler(RequestValidationError, _on_validation_error)
     api.add_exception_handler(HTTPException, _on_http_exception)
     for error in (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
@@ -117,6 +190,18 @@ async def _on_problem(_: Request, error: Exception) -> JSONResponse:
     return problem_response(problem.status, problem.detail, headers=problem.headers, **more)
 
 
+async def _on_not_modified(_: Request, error: Exception) -> Response:
+    headers = {"ETag": cast("NotModified", error).etag, "Cache-Control": "no-store"}
+    return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+
+
+async def _on_replayed(_: Request, error: Exception) -> Response:
+    response = cast("Replayed", error).response
+    response.headers["Idempotent-Replayed"] = "true"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 async def _on_validation_error(_: Request, error: Exception) -> JSONResponse:
     errors = [
         {"field": ".".join(map(str, problem["loc"])), "problem": problem["msg"]}
@@ -133,7 +218,20 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible at {request.url.path}",
     }
     detail = details.get(HTTPStatus(http.status_code), http.detail)
-    return problem_response(http.status_code, detail, headers=dict(http.headers or {}))
+    headers = dict(http.headers or {})
+    if http.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods(request))
+    return problem_response(http.status_code, detail, headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """What is possible at the request's path: the router tells of the first route alone."""
+    found = set()
+    for context in iter_route_contexts(request.app.routes):
+        for method in context.methods or ():
+            if context.matches({**request.scope, "method": method})[0] is Match.FULL:
+                found.add(method)
+    return sorted(found)
 
 
 async def _on_database_error(request: Request, error: Exception) -> JSONResponse:
@@ -144,11 +242,16 @@ async def _on_database_error(request: Request, error: Exception) -> JSONResponse
             "the database is away; try again soon",
             headers={"Retry-After": "5"},
         )
+    if sqlstate(error) in _NO_TEXT:
+        problem = "a text of the request holds U+0000, which cannot be stored; leave it out"
+        return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, problem)
     if sqlstate(error).startswith("22"):
         return problem_response(HTTPStatus.UNPROCESSABLE_ENTITY, "a value of the request is out of range")
     _log.error("the database refused a request's statement", path=request.url.path, **describe(error))
     return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, OUR_FAULT)
 
 
-async def _on_exception(_: Request, __: Exception) -> JSONResponse:
-    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, OUR_FAULT)  # the server logs the traceback
+async def _on_exception(request: Request, _: Exception) -> JSONResponse:
+    # The server logs the traceback. Nothing is around this answer that would name the request.
+    headers = {"X-Request-Id": getattr(request.state, "request_id", "")}
+    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, OUR_FAULT, headers=headers)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.requests import Request
 
 from app.auth.service import Identity, Role, verify_key
 from app.db.request import Transaction
@@ -18,6 +19,7 @@ _bearer = HTTPBearer(auto_error=False, description="An API key: `trunkline keys 
 async def identify(
     session: Transaction,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    request: Request,
     response: Response,
 ) -> Identity:
     """Whose request it is. Raises ``Unauthorised``."""
@@ -29,6 +31,7 @@ async def identify(
         raise Unauthorised(
             "this API key is unknown, revoked or expired; make one with 'trunkline keys create'"
         )
+    request.state.identity = identity  # for what is around the route
     return identity
 
 
@@ -40,4 +43,5 @@ def require(role: Role) -> Callable[[Identity], Coroutine[Any, Any, Identity]]:
             raise Forbidden(f"this needs the role {role.value}, and your key's role is {identity.role.value}")
         return identity
 
+    check.role = role  # type: ignore[attr-defined]  # for the table of routes and roles
     return check

@@ -60,3 +60,14 @@ async def revoke(session: AsyncSession, key_id: int) -> bool:
 async def all_keys(session: AsyncSession) -> Sequence[ApiKey]:
     """Every key, oldest first, those revoked and expired among them."""
     return (await session.scalars(select(ApiKey).order_by(ApiKey.id))).all()
+
+
+async def expire_in(session: AsyncSession, key_id: int, hours: int) -> None:
+    """Let a key end in so many hours, unless it ends before."""
+    end = func.now() + timedelta(hours=hours)
+    await session.execute(
+        update(ApiKey)
+        .where(ApiKey.id == key_id)
+        .values(expires_at=func.least(func.coalesce(ApiKey.expires_at, end), end))
+        .execution_options(synchronize_session=False)
+    )

@@ -43,10 +43,11 @@ class WeakKey(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose request it is."""
+    """Whose request it is. ``name``: the key as people tell it from others, without its secret."""
 
     key_id: int
     role: Role
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ async def verify_key(session: AsyncSession, key: str) -> Identity | None:
         return None
     if stored.last_used_at is None or datetime.now(UTC) - stored.last_used_at >= TOUCH_EVERY:
         await repository.touch_key(session, stored.id, TOUCH_EVERY)
-    return Identity(stored.id, Role(stored.role))
+    return Identity(stored.id, Role(stored.role), f"{stored.prefix} {stored.label}")
 
 
 async def revoke_key(session: AsyncSession, key_id: int) -> bool:

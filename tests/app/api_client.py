@@ -8,16 +8,18 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 
-from app.api import PATH, create_api
+from app.api import PATH, ApiParts, create_api
 from app.auth.service import Role, create_key
 from app.db.session import Database
 
 
 @asynccontextmanager
-async def api_client(database: Database, role: Role | None = Role.VIEWER) -> AsyncIterator[AsyncClient]:
+async def api_client(
+    database: Database, role: Role | None = Role.VIEWER, parts: ApiParts | None = None
+) -> AsyncIterator[AsyncClient]:
     """A client with a new key of that role; ``None``: without a key. Paths are below ``/api/v1``."""
     web = FastAPI()
-    web.mount(PATH, create_api(database))
+    web.mount(PATH, create_api(database, parts))
     headers = {}
     if role:
         async with database.transaction() as session:

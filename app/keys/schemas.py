@@ -24,19 +24,26 @@ class KeySummary(BaseModel):
     revoked_at: datetime | None
 
 
-class KeyList(BaseModel):
-    """Every key, oldest first."""
-
-    keys: list[KeySummary]
-
-
 class KeyRequest(BaseModel):
     """The key to make. ``expires_at`` left out: never."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"role": "viewer", "label": "wallboard"}]}
+    )
 
     role: Role
     label: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")
+    expires_at: AwareDatetime | None = None
+
+
+class KeyChange(BaseModel):
+    """What to change of a key. ``expires_at`` null: never."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"label": "wallboard, hall 2"}]}
+    )
+
+    label: str = Field(default="", min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")
     expires_at: AwareDatetime | None = None
 
 
