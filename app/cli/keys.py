@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 import uvloop
 
-from app.auth.service import Role, create_key, list_keys, revoke_key
+from app.audit.service import OURSELVES
+from app.auth.service import Role, list_keys
 from app.cli.settings import read_settings
 from app.db.start import open_database
+from app.keys.service import make_key, withdraw_key
 
 cli = typer.Typer(help="Keys of the admin API.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -31,7 +33,7 @@ def create(
         settings = read_settings()
         url = settings.database_url.get_secret_value()
         async with open_database(url, settings.data_dir) as database, database.transaction() as session:
-            made = await create_key(session, label=label, role=role, expires_at=expires)
+            made = await make_key(session, OURSELVES, role, label, expires)
         print(json.dumps({"id": made.id, "key": made.secret}) if as_json else f"key {made.id}: {made.secret}")
 
     uvloop.run(work())
@@ -75,7 +77,7 @@ def revoke(key_id: Annotated[int, typer.Argument(help="The id that `keys list` s
         settings = read_settings()
         url = settings.database_url.get_secret_value()
         async with open_database(url, settings.data_dir) as database, database.transaction() as session:
-            return await revoke_key(session, key_id)
+            return await withdraw_key(session, OURSELVES, key_id)
 
     if not uvloop.run(work()):
         raise SystemExit(f"trunkline: there is no key {key_id}; `trunkline keys list` shows them")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from app.agents.directory import AgentDirectory, StoredProfileError, UnknownAgent
 from app.agents.files import AgentFileError, read_profile, read_profiles
-from app.agents.service import AgentDirectory, StoredProfileError, UnknownAgent
 from app.db.session import Database
 from config.settings import AGENTS
 

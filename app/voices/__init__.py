@@ -1,0 +1,1 @@
+"""Voices: names of our own for what speech engines offer."""
