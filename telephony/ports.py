@@ -64,5 +64,8 @@ class CallHandler(Protocol):
     async def handle(self, leg: CallLeg) -> None:
         """Hold the conversation on an answered leg; returns when the leg is over."""
 
+    def onward(self, carrier_call_id: str) -> str:
+        """The number (E.164) where a call goes on whose leg is over; ``""``: it ends. Asked once a leg."""
+
     def note(self, carrier_call_id: str, name: str, detail: Mapping[str, str | int | float | bool]) -> None:
         """The carrier reported something about a call: store it with the call, if it is known."""

@@ -34,6 +34,10 @@ class CallStarted:
     to_number: str
     agent: str
     agent_version: int
+    prompt: str | None = None  # of the database, which the agent's instructions are
+    prompt_version: int | None = None
+    voice: str | None = None  # of the database
+    language: str | None = None  # of the agent, BCP 47
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +87,12 @@ class CallerWord:
 class TurnCompleted:
     """A caller's words and the agent's reply to them. Greetings and reprompts have no caller text.
 
-    ``started``, ``ended``: seconds of the leg's media clock, by voice activity. ``heard_text`` is what of
-    ``reply_text`` the caller heard: shorter after a barge-in. ``caller_words`` are those words of
-    ``caller_text`` that the recogniser gave times for; ``caller_confidence``, 0 to 1, is that of the least
-    sure part of it, ``caller_language`` (BCP 47, as heard) that of most of it, where the recogniser tells.
+    ``started``, ``ended``: seconds of the leg's media clock, by voice activity; of the reply, of what was
+    heard of it. ``heard_text`` is what of ``reply_text`` the caller heard: shorter after a barge-in.
+    ``caller_words`` are those words of ``caller_text`` that the recogniser gave times for;
+    ``caller_confidence``, 0 to 1, is that of the least sure part of it, ``caller_language`` (BCP 47, as
+    heard) that of most of it, where the recogniser tells. ``final_at``: when the final transcript came;
+    ``replied_at``: when the reply's first audio was sent, from where its latencies count back.
     """
 
     call_id: UUID
@@ -103,6 +109,10 @@ class TurnCompleted:
     caller_words: tuple[CallerWord, ...] = ()
     caller_confidence: float | None = None
     caller_language: str | None = None
+    reply_started: float | None = None
+    reply_ended: float | None = None
+    final_at: datetime | None = None
+    replied_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +129,16 @@ class CallNoted:
 
 
 @dataclass(frozen=True, slots=True)
+class CallRefused:
+    """A call was turned away before it was answered: ``full`` or ``draining``. ``call_id`` is no call's."""
+
+    call_id: UUID
+    at: datetime
+    carrier_call_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """The leg is over and all its turns were reported."""
 
@@ -129,4 +149,29 @@ class CallEnded:
     duration: float  # seconds
 
 
-CallRecord: TypeAlias = CallStarted | TurnCompleted | CallNoted | CallEnded
+@dataclass(frozen=True, slots=True)
+class RecordingFinished:
+    """A call's recording is over, and is to be put in its store. Told before ``CallEnded``, if at all.
+
+    ``key`` is its name in the store. ``state`` is ``kept``, ``failed`` (something of it is lost) or
+    ``erased`` (the caller refused: nothing of it may stay). ``duration`` and ``pauses``, from and to, are
+    seconds from the leg's beginning, as in the recording. ``source`` is ``trunkline`` or ``carrier``; seconds
+    then count from when the carrier was asked, and ``carrier_recording`` is its id of it, empty where it is
+    not known: ``carrier_call_id`` finds it.
+    """
+
+    call_id: UUID
+    at: datetime
+    key: str
+    format: str
+    channels: int
+    sample_rate: int
+    duration: float
+    pauses: tuple[tuple[float, float], ...]
+    state: str
+    source: str = "trunkline"
+    carrier_recording: str = ""
+    carrier_call_id: str = ""
+
+
+CallRecord: TypeAlias = CallStarted | TurnCompleted | CallNoted | RecordingFinished | CallRefused | CallEnded

@@ -7,6 +7,17 @@ from dataclasses import dataclass
 from app.voice.events import TurnLatency
 
 
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """How long ago, in seconds, the final transcript of a turn came and its reply was first sent."""
+
+    final: float | None = None
+    replied: float | None = None
+
+
+NEVER = Moments()
+
+
 @dataclass(slots=True)
 class Timeline:
     """When things happened, in seconds of one monotonic clock; ``None``: not (yet)."""
@@ -39,6 +50,10 @@ class Timeline:
             response=_between(self.caller_stopped, self.first_sent),
         )
 
+    def moments(self, now: float) -> Moments:
+        """Where on another clock the stages were: how long before ``now``."""
+        return Moments(_since(self.final, now), _since(self.first_sent, now))
+
     def _in_turn(self, at: float | None) -> float | None:
         return at if at is None or self.turn_ended is None else max(at, self.turn_ended)
 
@@ -47,3 +62,7 @@ def _between(start: float | None, end: float | None) -> float | None:
     if start is None or end is None:
         return None
     return round((end - start) * 1000, 2)
+
+
+def _since(moment: float | None, now: float) -> float | None:
+    return None if moment is None else now - moment

@@ -135,6 +135,10 @@ class Listener:
         """Where the caller's words began, in seconds of the media clock."""
         return None if self._began is None else self._began / SAMPLE_RATE
 
+    def media_time(self, at: float) -> float:
+        """Where the leg's media clock is, or was, at a time of ``clock``; both in seconds."""
+        return max(0.0, self._received / SAMPLE_RATE + at - self._arrived)
+
     @property
     def ended(self) -> float:
         """Where the caller last spoke, in seconds of the media clock."""

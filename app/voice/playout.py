@@ -76,7 +76,8 @@ class Playout:
         self._marks: dict[str, int] = {}
         self._last_mark = 0
         self._next_mark = 1
-        self._started: float | None = None  # when sample 0 began to play
+        self._started: float | None = None  # when sample 0 began to play, had there been no gap
+        self._began = 0.0  # when it did
         self._ended_by_clear: int | None = None
 
     # Sending
@@ -97,6 +98,8 @@ class Playout:
         """Audio was handed to the carrier. After the carrier ran dry, playing starts anew."""
         if self._started is None or self.lead(now) <= 0:
             self._started = now - self.sent / SAMPLE_RATE
+            if not self.sent:
+                self._began = now
         self.sent += samples
 
     def lead(self, now: float) -> float:
@@ -153,6 +156,14 @@ class Playout:
             return 0
         played = round((now - self._started) * SAMPLE_RATE)
         return max(self.acknowledged, min(self.sent, max(0, played)))
+
+    def heard_from(self) -> float | None:
+        """When the caller began to hear it, in seconds of the clock; ``None``: nothing was sent."""
+        return None if self._started is None else self._began
+
+    def heard_until(self, now: float) -> float | None:
+        """When the caller heard the last of what was heard."""
+        return None if self._started is None else self._started + self.heard(now) / SAMPLE_RATE
 
     def clear(self, now: float) -> None:
         """A ``clear`` is being sent: the rest will never be heard, and marks that come back prove nothing."""

@@ -17,6 +17,26 @@ class CallRecorder(Protocol):
         """Take an event to be stored. Never blocks and never raises; what cannot be stored is counted."""
 
 
+class RecordingControl(Protocol):
+    """What a conversation may do about the recording of its call. Nothing of it blocks or raises."""
+
+    @property
+    def recording(self) -> bool:
+        """Whether what is said now is kept."""
+
+    def begin(self) -> None:
+        """Record from now on; before, nothing is."""
+
+    def pause(self) -> None:
+        """Keep silence instead of what is said, until ``resume``."""
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+
+    def refuse(self) -> None:
+        """The caller does not want it: stop for good, and delete what there is."""
+
+
 class AfterReply(StrEnum):
     """What happens once the reply that follows a tool has been heard."""
 

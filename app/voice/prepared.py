@@ -35,6 +35,8 @@ def _sentences(profile: AgentProfile) -> Iterator[str]:
             yield said
         else:
             yield from said
+    if profile.recording.consent:
+        yield from (profile.recording.consent, profile.recording.refused)
     yield from profile.in_outage.no_match
     for intent in profile.in_outage.intents.values():
         yield intent.say

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.engines.llm.script import Intent, Script
+from app.voice.after_call import AfterCall
 
 Seconds = Annotated[float, Field(gt=0, le=24 * 3600)]
 Probability = Annotated[float, Field(gt=0, lt=1)]
+ToolName = Literal["look_up", "transfer_call", "end_call", "pause_recording", "resume_recording"]
 
 
 class _Part(BaseModel):
@@ -21,7 +23,10 @@ class VoiceSettings(_Part):
     """The agent's voice, by the speech engine's own name for it; empty: the default of the language.
 
     ``names``: the same for engines that call it otherwise, or that have another: {edge: en-US-AriaNeural}.
+    ``stored``: the voice of that name in the database, which takes the place of all the others.
     """
+
+    stored: str = Field(default="", pattern=r"^([a-z][a-z0-9_-]{0,62})?$")
 
     name: str = ""
     names: dict[str, str] = Field(default_factory=dict)
@@ -117,6 +122,45 @@ class TurnTaking(_Part):
     max_call_seconds: Seconds = 1800.0
 
 
+class Recording(_Part):
+    """Whether calls are recorded, what callers are told of it, and when it pauses. Durations in seconds."""
+
+    enabled: bool | None = None  # left out: as the installation does
+    by: Literal["trunkline", "carrier"] | None = None  # who records; left out: as the installation does
+    consent: str = ""  # said before the greeting: "This call may be recorded. Say no if you do not agree."
+    consent_required: bool = False  # nothing is recorded before that sentence was heard
+    refuse_phrases: tuple[str, ...] = (  # as the answer to it: the recording is stopped and deleted
+        "no",
+        "no thanks",
+        "no thank you",
+        "no please don't",
+        "please don't",
+        "i do not agree",
+        "i don't agree",
+        "i do not consent",
+        "i don't consent",
+        "do not record",
+        "don't record",
+        "do not record me",
+        "don't record me",
+        "do not record this call",
+        "don't record this call",
+        "stop recording",
+        "i do not want to be recorded",
+        "i don't want to be recorded",
+    )
+    refuse_key: str = Field(default="", pattern=r"^[0-9*#A-D]?$")  # the same, by a key
+    refused: str = "All right, this call is not recorded. How can I help you?"
+    pause_words: tuple[str, ...] = ()  # once the agent says one, paused until its next reply was heard
+    pause_seconds: Seconds = 120.0  # the longest pause; recording goes on by itself then
+
+    @model_validator(mode="after")
+    def _something_to_agree_to(self) -> Self:
+        if self.consent_required and not self.consent:
+            raise ValueError("recording.consent_required needs a sentence in recording.consent")
+        return self
+
+
 class Sentences(_Part):
     """What the agent says outside the model's replies."""
 
@@ -177,17 +221,33 @@ class AgentProfile(_Part):
     turns: TurnTaking = TurnTaking()
     phrasing: Phrasing = Phrasing()
     says: Sentences = Sentences()
+    recording: Recording = Recording()
+    after: AfterCall = AfterCall()
+    # A prompt in the database, whose active version takes the place of ``instructions``.
+    prompt: str = Field(default="", pattern=r"^([a-z][a-z0-9_-]{0,62})?$")
     instructions: str = ""  # the system prompt of a language model
     script: Script = Script()
     outage: Script | None = None  # what is said while no language model answers; left out: an apology
     prepared: tuple[str, ...] = ()  # answers to common questions, whose audio is made before the first call
     phrases: tuple[str, ...] = ()  # what callers say besides the script's phrases, for the recogniser
     tables: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)  # table -> key -> fields
-    tools: tuple[Literal["look_up", "transfer_call", "end_call"], ...] = (
-        "look_up",
-        "transfer_call",
-        "end_call",
-    )
+    tools: tuple[ToolName, ...] = ("look_up", "transfer_call", "end_call")
+
+    @model_validator(mode="after")
+    def _script_has_what_is_asked_after_calls(self) -> Self:
+        slots = {intent.slot.name for intent in self.script.intents.values() if intent.slot}
+        for asked in self.after.fields:
+            if asked.slot and asked.slot not in slots:
+                raise ValueError(
+                    f"after.fields: {asked.name}: no intent of the script has the slot {asked.slot!r}"
+                )
+        for disposition in self.after.dispositions:
+            for intent in disposition.intents:
+                if intent not in self.script.intents:
+                    raise ValueError(
+                        f"after.dispositions: {disposition.name}: the script has no intent {intent!r}"
+                    )
+        return self
 
     @property
     def in_outage(self) -> Script:

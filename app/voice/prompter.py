@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from app.engines.ports import UNCLEAR
+from app.voice.latency import Timeline
 from app.voice.ports import AfterReply
 from app.voice.profile import AgentProfile, OverlapAction
+from app.voice.recording import CallRecording
 from app.voice.replies import Replies
 from app.voice.said import Said
 from app.voice.speaker import Detail
@@ -27,12 +29,14 @@ class Prompter:
         replies: Replies,
         note: Callable[[str, Detail], None],
         end: Callable[[str, HangupCause], None],
+        recording: CallRecording,
     ) -> None:
         self._says = profile.says
         self._turns = profile.turns
         self._replies = replies
         self._note = note
         self._end = end
+        self._recording = recording
         self._silences = 0  # since the caller last spoke
         self._mismatches = 0  # since the caller was last understood
         self._apologies = 0  # since a reply was last heard to its end
@@ -40,9 +44,10 @@ class Prompter:
 
     def greet(self) -> bool:
         """Begin the call; False where the caller is to speak first."""
-        if self._says.greeting:
-            self._replies.prompt(self._says.greeting)
-        return bool(self._says.greeting)
+        greeting = self._recording.before(self._says.greeting)
+        if greeting:
+            self._replies.prompt(greeting)
+        return bool(greeting)
 
     def ask_whether_there(self) -> None:
         """Nobody has said anything."""
@@ -55,9 +60,17 @@ class Prompter:
         self._replies.prompt(_nth(sentences, self._silences))
 
     def ask_again(self, caller: Said) -> bool:
-        """What the caller has said: where no word of it is clear, say so, or hand over, or hang up."""
+        """What the caller has said: where no word of it is clear, say so, or hand over, or hang up.
+
+        True where that, or the answer to a refused recording, is the reply.
+        """
         self._silences = 0
-        if caller.text.replace(UNCLEAR, "").strip() or not self._says.no_match:
+        clear = caller.text.replace(UNCLEAR, "").strip()
+        if self._recording.is_refused_by(clear):
+            self._replies.drop()
+            self._replies.prompt(self._recording.refused, caller)
+            return True
+        if clear or not self._says.no_match:
             self._mismatches = 0
             return False
         self._replies.drop()
@@ -70,6 +83,15 @@ class Prompter:
         else:
             self._end(self._says.no_match_goodbye, HangupCause.NO_INPUT)
         return True
+
+    def answer(self, caller: Said, timeline: Timeline) -> None:
+        """Let the model answer; ahead of it comes what the caller must be told and has not heard yet."""
+        announcement = self._recording.announcement
+        if announcement:
+            self._replies.drop()
+        self._replies.answer(caller, timeline)
+        if announcement and self._replies.current is not None:
+            self._replies.current.delivery.interject(announcement, urgent=True)
 
     def fill(self) -> None:
         """The model has been silent for a while."""

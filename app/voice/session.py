@@ -23,15 +23,17 @@ from app.voice.keypad import Keypad
 from app.voice.latency import Timeline
 from app.voice.listener import Listener, Listening
 from app.voice.log import CallLog
-from app.voice.ports import AfterReply, CallRecorder
+from app.voice.ports import AfterReply, CallRecorder, RecordingControl
 from app.voice.prepared import voice_of
 from app.voice.profile import AgentProfile, OverlapAction
 from app.voice.prompter import Prompter
+from app.voice.recording import CallRecording
 from app.voice.replies import Replies
 from app.voice.reply import Reply
 from app.voice.said import Said
 from app.voice.speaker import Speaker
-from app.voice.tools import RunningTools, tools_of
+from app.voice.terms import USUAL, Closing, Terms
+from app.voice.tools import RunningTools, recording_tools, tools_of
 from app.voice.transcript import Transcript
 from app.voice.turn import Command, Input, State, TurnMachine
 from telephony.errors import HangupCause
@@ -70,11 +72,15 @@ class CallSession:
         engines: Engines,
         recorder: CallRecorder,
         lead_seconds: float,
+        recording: RecordingControl | None = None,
+        terms: Terms = USUAL,
     ) -> None:
         self._profile = profile
         self._profile_version = profile_version
+        self._terms = terms
         self._leg = leg
         self._log = CallLog(call_id, recorder)
+        self._recording = CallRecording(profile.recording, recording, self._log.note)
         engines = engines.for_call(self._log.note)
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.time
@@ -88,14 +94,15 @@ class CallSession:
         echo = EchoMatcher()
         self._listener = self._make_listener(engines, echo)
         self._keypad = Keypad(profile.turns.keys, self._listener.words)
+        self._transcript = Transcript(profile.instructions)
         self._replies = Replies(
             self._make_speaker(engines, echo, lead_seconds),
-            Transcript(profile.instructions),
+            self._transcript,
             profile.turns.speculation,
             self._start,
             self._record_turn,
         )
-        self._prompter = Prompter(profile, self._replies, self._log.note, self.end)
+        self._prompter = Prompter(profile, self._replies, self._log.note, self.end, self._recording)
         self._inputs: deque[tuple[Input, float | None]] = deque()
         self._applying = False
         self._timer: asyncio.TimerHandle | None = None
@@ -105,6 +112,7 @@ class CallSession:
         self._expected: Expectation | None = None
         self._backchannel: tuple[float, Backchannel, Said] | None = None  # the latest, when it was judged
         self._key_over_agent: Input | None = None
+        self._announcements: deque[str] = deque()
         self._farewell = ""
         self._cause = HangupCause.AGENT
         self._ended: HangupCause | None = None
@@ -122,17 +130,21 @@ class CallSession:
     async def run(self) -> HangupCause:
         """Hold the conversation until the leg is over; returns why it ended. All of it is recorded then."""
         started = self._clock()
-        self._log.started(self._leg.info, self._profile.name, self._profile_version)
+        profile = self._profile
+        self._log.started(self._leg.info, profile.name, self._profile_version, profile.language, self._terms)
         longest = self._loop.call_later(self._profile.turns.max_call_seconds, self._max_duration)
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 self._turn.start(started)
                 self._arm()
-                if self._prompter.greet():
+                if self._terms.closing is not None:
+                    self._close(self._terms.closing)
+                elif self._prompter.greet():
                     self._input(Input.PROMPT)
                 await self._leg.run(self._on_leg_event)
         finally:
             longest.cancel()
+            self._recording.close()
             if self._timer is not None:
                 self._timer.cancel()
             cause = self._ended or HangupCause.SERVER_ERROR
@@ -169,6 +181,29 @@ class CallSession:
             return False
         self._log.note("interjected", {"characters": len(sentence)})
         return True
+
+    def announce(self, sentence: str) -> None:
+        """Say a sentence of an operator's as soon as nobody speaks; several keep their order.
+
+        It is a turn of its own, so that the transcript has it as it was heard.
+        """
+        self._announcements.append(sentence)
+        self._announce()
+
+    def advise(self, text: str) -> None:
+        """Tell the model something that the caller does not hear; it counts from the next reply on."""
+        self._transcript.advise(text)
+        self._replies.drop()  # what is only thought of does not know it
+
+    def _announce(self) -> None:
+        while self._announcements and self._turn.state is State.LISTENING:
+            self._replies.prompt(self._announcements.popleft())
+            self._input(Input.PROMPT)
+
+    def _close(self, closing: Closing) -> None:
+        """Nobody is there: say so, and hang up or let the carrier go on to a number."""
+        self._log.note("closed", {"then": "transfer" if closing.transfers else "hang_up"})
+        self.end(closing.say, HangupCause.TRANSFERRED if closing.transfers else HangupCause.AGENT)
 
     # Inputs
 
@@ -208,6 +243,9 @@ class CallSession:
 
     def _on_key(self, digit: str) -> None:
         self._log.note("dtmf", {"digit": digit})
+        if self._recording.is_refused_by_key(digit):
+            self.say(self._recording.refused)
+            return
         done = self._keypad.press(digit, self._expected)
         if done is None:
             return
@@ -243,6 +281,7 @@ class CallSession:
                 self._after(event)
         finally:
             self._applying = False
+        self._announce()
         self._arm()
 
     def _before(self, event: Input) -> None:
@@ -357,7 +396,7 @@ class CallSession:
         said = listener.take_words()
         if not self._prompter.ask_again(said):
             self._expect(None)
-            self._replies.answer(said, timeline)
+            self._prompter.answer(said, timeline)
 
     def _resume_words(self) -> None:
         said = self._replies.withdraw()
@@ -388,7 +427,12 @@ class CallSession:
 
     def _record_turn(self, reply: Reply) -> None:
         began, self._caller_began = self._caller_began, None
-        self._log.turn(reply.turn, began, self._listener.ended, reply.timeline.stages())
+        self._recording.turn_over(reply.turn)
+        now, place = self._clock(), self._listener.media_time
+        from_, until = reply.playout.heard_from(), reply.playout.heard_until(now)
+        heard = None if from_ is None or until is None else (place(from_), place(until))
+        stages, moments = reply.timeline.stages(), reply.timeline.moments(now)
+        self._log.turn(reply.turn, began, self._listener.ended, heard, stages, moments)
 
     def _record_unanswered(self) -> None:
         """The call ended while the caller spoke, or before the reply began: keep the words."""
@@ -439,7 +483,7 @@ class CallSession:
             script=profile.script,
             outage=profile.in_outage,
             refusal=profile.says.refusal,
-            tools=tools_of(profile),
+            tools={**tools_of(profile), **recording_tools(profile, self._recording)},
             phrasing=profile.phrasing,
             leg=self._leg,
             echo=echo,

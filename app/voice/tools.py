@@ -1,4 +1,4 @@
-"""What the model may do besides speaking: look something up, hand over, end the call."""
+"""What the model may do besides speaking: look something up, hand over, end the call, pause its recording."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import orjson
 from app.engines.ports import ToolSpec
 from app.voice.ports import AfterReply, Tool, ToolResult
 from app.voice.profile import AgentProfile
+from app.voice.recording import CallRecording
 
 _NOTHING: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 
@@ -66,6 +67,39 @@ class EndCall:
         return ToolResult(_json({"ok": True}), AfterReply.HANG_UP)
 
 
+class PauseRecording:
+    """Keeps what is said next out of the recording: the number of a card."""
+
+    spec = ToolSpec(
+        "pause_recording",
+        "Pause the recording of the call. Do so before you ask for a card number or a code.",
+        _NOTHING,
+    )
+
+    def __init__(self, recording: CallRecording) -> None:
+        self._recording = recording
+
+    async def run(self, arguments: dict[str, Any]) -> ToolResult:
+        """Takes no arguments. Answers ``{recording: false}``, also where nothing is recorded."""
+        self._recording.pause()
+        return ToolResult(_json({"recording": False}))
+
+
+class ResumeRecording:
+    """Ends the pause."""
+
+    spec = ToolSpec(
+        "resume_recording", "Go on with the recording once the number or code was given.", _NOTHING
+    )
+
+    def __init__(self, recording: CallRecording) -> None:
+        self._recording = recording
+
+    async def run(self, arguments: dict[str, Any]) -> ToolResult:
+        """Takes no arguments. Answers ``{recording}``: false where the call is not recorded at all."""
+        return ToolResult(_json({"recording": self._recording.resume()}))
+
+
 class RunningTools:
     """The tools of one call that are being used. A tool outlives the reply that used it."""
 
@@ -88,7 +122,15 @@ class RunningTools:
 
 def tools_of(profile: AgentProfile) -> dict[str, Tool]:
     """The tools that the profile allows, by name."""
-    known: tuple[Tool, ...] = (LookUp(profile.tables), TransferCall(), EndCall())
+    return _allowed(profile, (LookUp(profile.tables), TransferCall(), EndCall()))
+
+
+def recording_tools(profile: AgentProfile, recording: CallRecording) -> dict[str, Tool]:
+    """Those of them that are about the call's recording."""
+    return _allowed(profile, (PauseRecording(recording), ResumeRecording(recording)))
+
+
+def _allowed(profile: AgentProfile, known: tuple[Tool, ...]) -> dict[str, Tool]:
     return {tool.spec.name: tool for tool in known if tool.spec.name in profile.tools}
 
 

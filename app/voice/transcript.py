@@ -95,6 +95,13 @@ class Transcript:
         if self.turns and self.turns[-1] is turn:
             self.turns.pop()
 
+    def advise(self, text: str) -> None:
+        """Add to the model's instructions, from the next reply on.
+
+        One system message at the beginning is all that some models' chat templates take.
+        """
+        self._instructions = "\n\n".join(filter(None, (self._instructions, text)))
+
     def messages(self, proposed: Turn | None = None) -> Sequence[Message]:
         """The model's context: instructions, each turn as it was heard, and one that is only proposed."""
         system = [Message("system", self._instructions)] if self._instructions else []

@@ -14,6 +14,7 @@ from telephony.simulator import twiml, wire
 from telephony.simulator.conditions import PERFECT, LineConditions
 from telephony.simulator.heard import EventKind, HeardCall, LineEvent, Request, Violation
 from telephony.simulator.phone import HungUpError, Phone
+from telephony.simulator.recording import LineRecording
 from telephony.simulator.socket import Closed, MediaSocket, UpgradeRefused, open_socket
 from telephony.simulator.webhook import Parties, WebhookClient
 
@@ -71,6 +72,7 @@ class Call:
         self._began = datetime.now(UTC)
         self._caller: asyncio.Task[None] | None = None
         self._error: Exception | None = None
+        self._recordings: list[LineRecording] = []
         self._redirected: asyncio.Future[tuple[twiml.Verb, ...]] | None = None
         self._background: asyncio.TaskGroup = asyncio.TaskGroup()
 
@@ -91,6 +93,7 @@ class Call:
                 if self._caller is not None:
                     self._caller.cancel()
             self._status("completed", ended)
+            self._complete_recordings(ended)
         if self._error is not None:
             raise self._error
         return self._result(ended)
@@ -108,6 +111,26 @@ class Call:
     def complete(self) -> None:
         """End the call from the carrier's side."""
         self._replace((twiml.Hangup(),))
+
+    def record(self, callback: str) -> LineRecording:
+        """Record the call from now on; ``callback`` is told once the recording is complete."""
+        account_sid = self._plan.account_sid
+        recording = LineRecording(new_sid("RE"), account_sid, self.sid, self._phone.now, callback)
+        self._recordings.append(recording)
+        return recording
+
+    @property
+    def now(self) -> float:
+        """Seconds of the call's line."""
+        return self._phone.now
+
+    def _complete_recordings(self, ended: float) -> None:
+        for recording in self._recordings:
+            recording.complete(self._phone.said(ended), self._phone.playout.samples(ended), ended)
+            if recording.callback:
+                media = f"https://api.twilio.com/2010-04-01/Accounts/{recording.account_sid}/Recordings"
+                form = recording.form(f"{media}/{recording.sid}")
+                self._notify("recording completed", recording.callback, form)
 
     def _replace(self, verbs: tuple[twiml.Verb, ...]) -> None:
         if self._redirected is not None and not self._redirected.done():

@@ -1,4 +1,4 @@
-"""The carrier's REST API, as far as a live call needs it: update its TwiML, redirect it, end it.
+"""The carrier's REST API, as far as a call needs it: update its TwiML, redirect it, end it, record it.
 
 Source: Twilio, "Call resource", update: ``POST /2010-04-01/Accounts/{sid}/Calls/{sid}.json`` with
 ``Twiml``, ``Url`` and ``Method``, or ``Status``; HTTP Basic with the account's SID and token.
@@ -14,25 +14,38 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from urllib.parse import parse_qs
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from urllib.parse import parse_qs, urlsplit
 
 import h11
 
 from telephony.simulator import twiml
 from telephony.simulator.call import Call
+from telephony.simulator.recording import LineRecording
 
 MAX_BODY = 128 * 1024
-_CALL = re.compile(r"^/2010-04-01/Accounts/(AC\w*)/Calls/(CA\w+)\.json$")
+
+Answer: TypeAlias = dict[str, object] | bytes
+"""JSON, or a recording's media."""
+
+_ROOT = r"^/2010-04-01/Accounts/(AC\w*)"
+_CALL = re.compile(_ROOT + r"/Calls/(CA\w+)\.json$")
+_START = re.compile(_ROOT + r"/Calls/(CA\w+)/Recordings\.json$")
+_CHANGE = re.compile(_ROOT + r"/Calls/(CA\w+)/Recordings/(RE\w+)\.json$")
+_LIST = re.compile(_ROOT + r"/Recordings\.json$")
+_MEDIA = re.compile(_ROOT + r"/Recordings/(RE\w+)\.wav$")
+_RECORDING = re.compile(_ROOT + r"/Recordings/(RE\w+)\.json$")
 
 
 @dataclass(frozen=True, slots=True)
 class RestAccount:
-    """Whose calls these are. ``find`` looks up a live call by its SID."""
+    """Whose calls these are. ``find`` looks up a live call by its SID; ``recordings`` are kept by theirs."""
 
     account_sid: str
     auth_token: str
     find: Callable[[str], Call | None]
+    recordings: dict[str, LineRecording] = field(default_factory=dict)
 
 
 class _Refused(Exception):
@@ -106,26 +119,78 @@ class _Connection:
             else:
                 return None, b""
 
-    def _answer(self, request: h11.Request, body: bytes) -> tuple[int, dict[str, object]]:
+    def _answer(self, request: h11.Request, body: bytes) -> tuple[int, Answer]:
         try:
-            return 200, self._update(request, body)
+            self._authenticate(request)
+            target = urlsplit(request.target.decode("latin-1"))
+            query = body.decode() if request.method == b"POST" else target.query
+            form = {name: values[-1] for name, values in parse_qs(query, keep_blank_values=True).items()}
+            return self._route(request.method.decode(), target.path, form)
         except _Refused as refused:
             return refused.status, {"code": refused.code, "message": str(refused), "status": refused.status}
 
-    def _update(self, request: h11.Request, body: bytes) -> dict[str, object]:
+    def _authenticate(self, request: h11.Request) -> None:
         headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
         if not self._is_account(headers.get("authorization", "")):
             raise _Refused(401, 20003, "Authenticate")
-        path = request.target.decode("latin-1")
-        match = _CALL.match(path)
-        if match is None or request.method != b"POST" or match[1] != self._account.account_sid:
-            raise _Refused(404, 20404, f"The requested resource {path} was not found")
-        call = self._account.find(match[2])
+
+    def _route(self, method: str, path: str, form: dict[str, str]) -> tuple[int, Answer]:
+        routes: tuple[tuple[str, re.Pattern[str], Callable[..., tuple[int, Answer]]], ...] = (
+            ("POST", _CALL, self._update),
+            ("POST", _START, self._record),
+            ("POST", _CHANGE, self._change_recording),
+            ("GET", _LIST, self._list),
+            ("GET", _MEDIA, self._media),
+            ("DELETE", _RECORDING, self._delete),
+        )
+        for allowed, pattern, answer in routes:
+            match = pattern.match(path)
+            if match is not None and method == allowed and match[1] == self._account.account_sid:
+                return answer(path, form, *match.groups()[1:])
+        raise _not_found(path)
+
+    def _live(self, path: str, call_sid: str) -> Call:
+        call = self._account.find(call_sid)
         if call is None:
-            raise _Refused(404, 20404, f"The requested resource {path} was not found")
-        form = {name: values[-1] for name, values in parse_qs(body.decode(), keep_blank_values=True).items()}
-        status = self._change(call, form)
-        return {"sid": match[2], "account_sid": match[1], "status": status}
+            raise _not_found(path)
+        return call
+
+    def _update(self, path: str, form: dict[str, str], call_sid: str) -> tuple[int, Answer]:
+        status = self._change(self._live(path, call_sid), form)
+        return 200, {"sid": call_sid, "account_sid": self._account.account_sid, "status": status}
+
+    def _record(self, path: str, form: dict[str, str], call_sid: str) -> tuple[int, Answer]:
+        recording = self._live(path, call_sid).record(form.get("RecordingStatusCallback", ""))
+        self._account.recordings[recording.sid] = recording
+        return 201, recording.resource()
+
+    def _change_recording(
+        self, path: str, form: dict[str, str], call_sid: str, sid: str
+    ) -> tuple[int, Answer]:
+        call = self._live(path, call_sid)
+        recording = self._account.recordings.get(sid)
+        if recording is None:
+            raise _not_found(path)
+        if not recording.change(form.get("Status", ""), call.now):
+            raise _Refused(400, 21220, "the recording cannot be changed to that now")
+        return 200, recording.resource()
+
+    def _list(self, _path: str, form: dict[str, str]) -> tuple[int, Answer]:
+        wanted = form.get("CallSid", "")
+        found = [one.resource() for one in self._account.recordings.values() if one.call_sid == wanted]
+        return 200, {"recordings": found, "page": 0, "page_size": 50}
+
+    def _media(self, path: str, _form: dict[str, str], sid: str) -> tuple[int, Answer]:
+        recording = self._account.recordings.get(sid)
+        media = recording.wav() if recording is not None else b""
+        if not media:
+            raise _not_found(path)
+        return 200, media
+
+    def _delete(self, path: str, _form: dict[str, str], sid: str) -> tuple[int, Answer]:
+        if self._account.recordings.pop(sid, None) is None:
+            raise _not_found(path)
+        return 204, b""
 
     def _change(self, call: Call, form: dict[str, str]) -> str:
         if form.get("Status") == "completed":
@@ -151,12 +216,20 @@ class _Connection:
         expected = f"{self._account.account_sid}:{self._account.auth_token}".encode()
         return scheme.lower() == "basic" and hmac.compare_digest(given, expected)
 
-    def _reply(self, status: int, answer: dict[str, object]) -> None:
-        body = json.dumps(answer).encode()
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    def _reply(self, status: int, answer: Answer) -> None:
+        media = isinstance(answer, bytes)
+        body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        kind = "audio/x-wav" if media else "application/json"
+        headers = [("Content-Type", kind)]
+        if status != 204:
+            headers.append(("Content-Length", str(len(body))))
         for event in (
             h11.Response(status_code=status, headers=headers),
             h11.Data(data=body),
             h11.EndOfMessage(),
         ):
             self._writer.write(self._http.send(event) or b"")
+
+
+def _not_found(path: str) -> _Refused:
+    return _Refused(404, 20404, f"The requested resource {path} was not found")

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from app.engines.errors import EngineUnavailable
 from app.engines.ports import VoiceActivity
+from app.metrics import VAD_BATCH
 from telephony.media.frame import SAMPLE_RATE, Samples
 
 WINDOW = 256
@@ -99,6 +100,7 @@ class SileroVad:
         if not batch or self._loop is None or self._thread is None:
             return
         self._running = True
+        VAD_BATCH.observe(len(batch))
         rows = np.empty((len(batch), CONTEXT + WINDOW), dtype=np.int16)
         for row, stream in zip(rows, batch, strict=True):
             stream.take_window(row)

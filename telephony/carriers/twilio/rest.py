@@ -8,7 +8,7 @@ from typing import Any
 from telephony.carriers.twilio.signature import TwilioCredentials
 from telephony.errors import CarrierError
 
-_GONE = {20404, 21220}  # "not found", "call is not in-progress": the call has ended already
+GONE = frozenset({20404, 21220})  # "not found", "call is not in-progress": the call has ended already
 
 
 class TwilioRest:
@@ -27,9 +27,9 @@ class TwilioRest:
         try:
             await asyncio.to_thread(lambda: self._client().calls(call_sid).update(twiml=twiml))
         except Exception as error:  # noqa: BLE001 - translated at the library's edge
-            if getattr(error, "code", None) in _GONE or getattr(error, "status", None) == 404:
+            if getattr(error, "code", None) in GONE or getattr(error, "status", None) == 404:
                 return False
-            raise _carrier_error("redirect the call", error) from None
+            raise carrier_error("redirect the call", error) from None
         return True
 
     async def connect_number(self, number: str, *, voice_url: str, status_url: str) -> str:
@@ -53,22 +53,28 @@ class TwilioRest:
                 )
                 return sid
         except Exception as error:  # noqa: BLE001 - translated at the library's edge
-            raise _carrier_error("set the number's webhook", error) from None
+            raise carrier_error("set the number's webhook", error) from None
         raise CarrierError(
             f"the Twilio account {self._credentials.account_sid} has no number {number}; "
             "buy it in the console, or check the number and TRUNKLINE_TWILIO__ACCOUNT_SID"
         )
 
     def _client(self) -> Any:
-        from twilio.rest import Client  # noqa: PLC0415 - 0.2 s that only a request pays
-
-        client = Client(self._credentials.account_sid, self._credentials.auth_token)
-        if self._api_url:
-            client.api.base_url = self._api_url
-        return client
+        return open_client(self._credentials, self._api_url)
 
 
-def _carrier_error(action: str, error: Exception) -> CarrierError:
+def open_client(credentials: TwilioCredentials, api_url: str) -> Any:
+    """Twilio's own client of an account."""
+    from twilio.rest import Client  # noqa: PLC0415 - 0.2 s that only a request pays
+
+    client = Client(credentials.account_sid, credentials.auth_token)
+    if api_url:
+        client.api.base_url = api_url
+    return client
+
+
+def carrier_error(action: str, error: Exception) -> CarrierError:
+    """What an exception of Twilio's library means."""
     status, code = getattr(error, "status", None), getattr(error, "code", None)
     if status is None:  # a page that could not be fetched carries its answer as an argument only
         status = next((part.status_code for part in error.args if hasattr(part, "status_code")), None)

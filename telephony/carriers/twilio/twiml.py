@@ -36,12 +36,15 @@ def connect_stream(routes: Routes, token: str) -> str:
 
 def apologise(sentence: str, fallback_number: str, routes: Routes) -> str:
     """Nobody can answer: dial the fallback number where one is set, else say so politely and hang up."""
+    return dial(fallback_number, routes) if fallback_number else say_goodbye(sentence)
+
+
+def dial(number: str, routes: Routes) -> str:
+    """Put the caller through to a number. When that is over, the carrier asks ``after`` how to go on."""
     response = VoiceResponse()
-    if fallback_number:
-        dial = Dial(action=routes.after, method="POST", timeout=30, answer_on_bridge=True)
-        dial.number(fallback_number)
-        return _document(response.append(dial))
-    return say_goodbye(sentence)
+    dialled = Dial(action=routes.after, method="POST", timeout=30, answer_on_bridge=True)
+    dialled.number(number)
+    return _document(response.append(dialled))
 
 
 def say_goodbye(sentence: str) -> str:

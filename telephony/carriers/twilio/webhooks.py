@@ -156,6 +156,8 @@ class TwilioCarrier:
         """``<Connect>`` or ``<Dial>`` is over. When a dialled person did not answer, the agent does."""
         call_sid = form.call_sid()
         status = form.get("DialCallStatus")
+        if not status and (number := self._handler.onward(call_sid)):
+            return _xml(twiml.dial(number, self._routes))
         if status:
             self._handler.note(call_sid, "dial_ended", {"status": status})
         if status not in _DIAL_UNANSWERED:

@@ -40,6 +40,7 @@ class FakeHandler:
 
     def __init__(self) -> None:
         self.admits = True
+        self.goes_on: dict[str, str] = {}
         self.reserved: list[str] = []
         self.legs: list[CallLeg] = []
         self.events: list[LegEvent] = []
@@ -50,6 +51,9 @@ class FakeHandler:
         if self.admits:
             self.reserved.append(carrier_call_id)
         return self.admits
+
+    def onward(self, carrier_call_id: str) -> str:
+        return self.goes_on.pop(carrier_call_id, "")
 
     async def handle(self, leg: CallLeg) -> None:
         self.legs.append(leg)

@@ -197,6 +197,15 @@ async def test_after_a_finished_conversation_the_call_ends(far_end: FarEnd) -> N
     assert answer.text.endswith("<Response><Hangup /></Response>")
 
 
+async def test_a_call_that_goes_on_elsewhere_is_put_through(far_end: FarEnd) -> None:
+    sid = call_sid()
+    far_end.handler.goes_on[sid] = "+4930654321"
+    answer = await far_end.post("after", {"CallSid": sid})
+    assert "<Number>+4930654321</Number>" in answer.text
+    assert "/voice/twilio/after" in answer.text  # where the carrier comes back to
+    assert "<Dial" not in (await far_end.post("after", {"CallSid": sid})).text
+
+
 async def test_58_when_full_or_draining_a_polite_sentence(far_end: FarEnd) -> None:
     far_end.handler.admits = False
     answer = await far_end.post("incoming", {"CallSid": call_sid(), **CALL})
