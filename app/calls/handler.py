@@ -4,30 +4,36 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from app.agents.service import AgentDirectory
+from app.agents.directory import CLOSED_SENTENCE, AgentDirectory, Answer
 from app.calls.live import LiveCalls
 from app.engines.build import Engines
 from app.metrics import CALLS_ACTIVE, CALLS_ENDED, CALLS_REFUSED
-from app.voice.events import CallNoted
+from app.recordings.service import Recordings
+from app.voice.events import CallNoted, CallRefused
 from app.voice.ports import CallRecorder
 from app.voice.session import CallSession
+from app.voice.terms import Closing
 from telephony.errors import HangupCause
-from telephony.ports import CallLeg
+from telephony.ports import CallLeg, LegInfo
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _RECENT = 10_000  # ended calls that a carrier may still report about
 _LAST_WORDS_SECONDS = 15.0
 
 
 class CallDesk:
-    """Answers calls with the agent that the settings name. Implements ``telephony.ports.CallHandler``."""
+    """Answers calls with their number's agent, or ``agent``. Implements ``telephony.ports.CallHandler``."""
 
     def __init__(
         self,
@@ -37,6 +43,7 @@ class CallDesk:
         recorder: CallRecorder,
         live: LiveCalls,
         lead_seconds: float,
+        recordings: Recordings | None = None,
     ) -> None:
         self._agents = agents
         self._agent = agent
@@ -44,29 +51,41 @@ class CallDesk:
         self._recorder = recorder
         self._live = live
         self._lead_seconds = lead_seconds
+        self._recordings = recordings
         self._recent: OrderedDict[str, UUID] = OrderedDict()
+        self._onward: OrderedDict[str, str] = OrderedDict()
 
     def reserve(self, carrier_call_id: str) -> bool:
         """See ``CallHandler.reserve``."""
         admitted = self._live.reserve(carrier_call_id)
         if not admitted:
-            CALLS_REFUSED.labels("draining" if self._live.draining else "full").inc()
+            reason = "draining" if self._live.draining else "full"
+            CALLS_REFUSED.labels(reason).inc()
+            self._recorder.record(CallRefused(uuid4(), datetime.now(UTC), carrier_call_id, reason))
         return admitted
 
     async def handle(self, leg: CallLeg) -> None:
         """See ``CallHandler.handle``. A fault of ours ends this call alone."""
-        active = self._agents.get(self._agent)
+        answer = self._answer(leg.info)
+        active, closed = answer.agent, answer.terms.closing is not None
         call_id = uuid4()
+        tape = None
+        if self._recordings and not closed:
+            tape = self._recordings.tape(call_id, leg, active.profile.recording)
         session = CallSession(
             call_id,
             active.profile,
             active.version,
-            leg,
+            tape or leg,
             self._engines,
             self._recorder,
             self._lead_seconds,
+            tape,
+            answer.terms,
         )
         carrier_call_id = leg.info.carrier_call_id
+        if answer.transfer_to:
+            _keep(self._onward, carrier_call_id, answer.transfer_to)
         self._live.begin(carrier_call_id, call_id, session)
         CALLS_ACTIVE.inc()
         cause = HangupCause.SERVER_ERROR
@@ -82,6 +101,13 @@ class CallDesk:
                 self._live.finish(carrier_call_id, call_id)
                 self._remember(carrier_call_id, call_id)
                 log.info("call ended", cause=str(cause))
+
+    def onward(self, carrier_call_id: str) -> str:
+        """See ``CallHandler.onward``."""
+        number = self._onward.pop(carrier_call_id, "")
+        if number:
+            self.note(carrier_call_id, "transferred", {})
+        return number
 
     def note(self, carrier_call_id: str, name: str, detail: Mapping[str, str | int | float | bool]) -> None:
         """See ``CallHandler.note``."""
@@ -104,7 +130,22 @@ class CallDesk:
                 session.cut(HangupCause.SERVER_SHUTDOWN)
             await self._live.wait_empty(2.0)
 
+    def _answer(self, info: LegInfo) -> Answer:
+        """Who answers: the agent of our number, or of our settings where nobody knows it."""
+        if info.direction == "outbound":
+            return self._agents.answer(info.from_number, self._agent, None)
+        answer = self._agents.answer(info.to_number, self._agent, datetime.now(UTC))
+        if answer.transfer_to and info.carrier_call_id in self._recent:
+            # Put through once already, and nobody was there.
+            terms = replace(answer.terms, closing=Closing(CLOSED_SENTENCE))
+            return Answer(answer.agent, terms)
+        return answer
+
     def _remember(self, carrier_call_id: str, call_id: UUID) -> None:
-        self._recent[carrier_call_id] = call_id
-        if len(self._recent) > _RECENT:
-            self._recent.popitem(last=False)
+        _keep(self._recent, carrier_call_id, call_id)
+
+
+def _keep(recent: OrderedDict[str, T], carrier_call_id: str, value: T) -> None:
+    recent[carrier_call_id] = value
+    if len(recent) > _RECENT:
+        recent.popitem(last=False)

@@ -66,6 +66,10 @@ class LiveCalls:
         """Our id of a running call."""
         return self._call_ids.get(carrier_call_id)
 
+    def session(self, call_id: UUID) -> CallSession | None:
+        """The running conversation with this id."""
+        return self._sessions.get(call_id)
+
     def sessions(self) -> list[CallSession]:
         """The running conversations."""
         return list(self._sessions.values())

@@ -4,95 +4,115 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Double, Row, cast, func, literal, or_, select, tuple_, update
+from sqlalchemy import (
+    Double,
+    Row,
+    Select,
+    cast,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.calls.models import Call, CallEvent, Instance, Turn
+from app.calls.models import Call, CallEvent, Instance, Leg, Turn
+from app.calls.rows import END_LEGS
+from app.outbox.repository import owe
+
+SPOOL_SECONDS = 60.0
+"""For what a process that is gone left of its calls to be stored, before the work after them begins."""
 
 STAGES = ("stt", "endpoint", "llm", "phrase", "tts", "send", "response")
-PERCENTILES = (0.5, 0.9, 0.99)
+
+
+CLOCK_STEP = timedelta(hours=1)
+"""How far the clock of a process may be set back during a call: its turns are looked for from there on."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """Which calls: of an agent, with an outcome, started from ``since`` until before ``until``."""
+    """Which calls; those that began from ``since`` until before ``until``.
+
+    ``words``: said or heard in it, as ``websearch_to_tsquery`` reads them.
+    """
 
     agent: str | None = None
     outcome: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    disposition: str | None = None
+    from_number: str | None = None
+    to_number: str | None = None
+    words: str | None = None
+
+    def equal(self) -> dict[str, str]:
+        """The columns that must have a value, and which."""
+        names = ("agent", "outcome", "disposition", "from_number", "to_number")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A place in the list of calls, newest first: just after this call."""
-
-    started_at: datetime
-    id: UUID
-
-
-async def newest_calls(
-    session: AsyncSession, wanted: CallFilter, after: Position | None, limit: int
-) -> Sequence[Call]:
-    """At most ``limit`` calls, newest first."""
-    query = select(Call).order_by(Call.started_at.desc(), Call.id.desc()).limit(limit)
-    if wanted.agent is not None:
-        query = query.where(Call.agent == wanted.agent)
-    if wanted.outcome is not None:
-        query = query.where(Call.outcome == wanted.outcome)
+def calls_query(wanted: CallFilter) -> Select[Any]:
+    """The calls that a filter lets pass, whatever was said in them, in no order yet."""
+    query = select(Call)
+    for column, value in wanted.equal().items():
+        query = query.where(getattr(Call, column) == value)
     if wanted.since is not None:
         query = query.where(Call.started_at >= wanted.since)
     if wanted.until is not None:
         query = query.where(Call.started_at < wanted.until)
-    if after is not None:
-        query = query.where(
-            tuple_(Call.started_at, Call.id) < tuple_(literal(after.started_at), literal(after.id))
-        )
-    return (await session.scalars(query)).all()
+    return query
 
 
 async def call_by_id(session: AsyncSession, call_id: UUID) -> Call | None:
     """One call."""
-    return await session.get(Call, call_id)
+    return await session.scalar(select(Call).where(Call.id == call_id))
 
 
-async def turns_of(session: AsyncSession, call_id: UUID) -> Sequence[Turn]:
+def running_calls() -> Select[Any]:
+    """The calls that have not ended."""
+    return select(Call).where(Call.ended_at.is_(None))
+
+
+async def turns_of(session: AsyncSession, call: Call) -> Sequence[Turn]:
     """The turns of a call, in order."""
-    return (await session.scalars(select(Turn).where(Turn.call_id == call_id).order_by(Turn.index))).all()
+    query = select(Turn).where(Turn.call_id == call.id, Turn.at >= call.started_at - CLOCK_STEP)
+    return (await session.scalars(query.order_by(Turn.index))).all()
 
 
-async def events_of(session: AsyncSession, call_id: UUID) -> Sequence[CallEvent]:
+async def events_of(session: AsyncSession, call: Call) -> Sequence[CallEvent]:
     """What was noted in a call, in order."""
-    query = select(CallEvent).where(CallEvent.call_id == call_id).order_by(CallEvent.number)
-    return (await session.scalars(query)).all()
+    query = select(CallEvent).where(
+        CallEvent.call_id == call.id, CallEvent.at >= call.started_at - CLOCK_STEP
+    )
+    return (await session.scalars(query.order_by(CallEvent.at, CallEvent.number))).all()
 
 
-async def latency_percentiles(
-    session: AsyncSession, since: datetime | None, until: datetime | None, agent: str | None
-) -> Row[Any]:
-    """Per stage of all turns with a response: ``<stage>_count``, and as ``<stage>`` its percentiles in ms.
+async def legs_of(session: AsyncSession, call: Call) -> Sequence[Leg]:
+    """The legs of a call, in order."""
+    query = select(Leg).where(Leg.call_id == call.id, Leg.started_at == call.started_at)
+    return (await session.scalars(query.order_by(Leg.index))).all()
 
-    A turn belongs to the period in which it ended.
+
+_SEGMENTS = text(
     """
-    fractions = cast(list(PERCENTILES), ARRAY(Double))
-    columns: list[ColumnElement[Any]] = []
-    for stage in STAGES:
-        column = getattr(Turn, f"{stage}_ms")
-        columns.append(func.count(column).label(f"{stage}_count"))
-        columns.append(func.percentile_cont(fractions).within_group(column).label(stage))
-    query = select(*columns).where(Turn.response_ms.is_not(None))
-    if since is not None:
-        query = query.where(Turn.at >= since)
-    if until is not None:
-        query = query.where(Turn.at < until)
-    if agent is not None:
-        query = query.join(Call, Call.id == Turn.call_id).where(Call.agent == agent)
-    return (await session.execute(query)).one()
+    SELECT index AS turn, speaker, started, ended, text, heard_text, confidence, language
+    FROM transcript_segments WHERE call_id = :call AND at >= :since
+    ORDER BY index, coalesce(started, 'infinity'), part
+    """
+)
+
+
+async def segments_of(session: AsyncSession, call: Call) -> Sequence[Row[Any]]:
+    """Who said what in a call, in order."""
+    since = call.started_at - CLOCK_STEP
+    return (await session.execute(_SEGMENTS, {"call": call.id, "since": since})).all()
 
 
 async def beat(session: AsyncSession, instance_id: UUID, host: str, pid: int) -> None:
@@ -119,7 +139,7 @@ async def end_calls_of_the_gone(
 ) -> Sequence[UUID]:
     """End the open calls of instances that stopped or have been silent for so long; returns the calls.
 
-    A call ends when its instance was last heard of.
+    A call ends when its instance was last heard of. The work after it waits ``SPOOL_SECONDS``.
     """
     gone_at = func.greatest(Call.started_at, func.coalesce(Instance.stopped_at, Instance.heartbeat_at))
     silent = Instance.heartbeat_at < func.now() - func.make_interval(0, 0, 0, 0, 0, 0, silent_seconds)
@@ -136,4 +156,8 @@ async def end_calls_of_the_gone(
         .returning(Call.id)
         .execution_options(synchronize_session=False)
     )
-    return (await session.scalars(statement)).all()
+    ended = (await session.scalars(statement)).all()
+    if ended:
+        await session.execute(END_LEGS, {"calls": list(ended)})
+        await owe(session, ended, in_seconds=SPOOL_SECONDS)
+    return ended

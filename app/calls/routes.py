@@ -1,62 +1,95 @@
-"""``/calls`` and ``/latency``: what happened, and how fast. For viewers."""
+"""``/calls``: what happened, and what was said. For viewers."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
+from fastapi import Depends, Query
+from pydantic import AwareDatetime, BaseModel
 
-from app.auth.access import require
 from app.auth.service import Role
 from app.calls.repository import CallFilter
-from app.calls.schemas import CallDetail, CallPage, LatencyReport
-from app.calls.service import InvalidCursor, get_call, latency_report, list_calls
+from app.calls.schemas import CallDetail, Segments, Turns
+from app.calls.service import CALLS, call_segments, call_turns, find_calls, get_call
 from app.db.request import Transaction
-from app.errors import Invalid, NotFound, problem_docs
+from app.errors import NotFound, problem_docs
+from app.rest.listing import Asked
+from app.rest.route import rest_router
 from app.voice.events import Outcome
 
-router = APIRouter(tags=["calls"], dependencies=[Depends(require(Role.VIEWER))], responses=problem_docs())
+router = rest_router("/calls", "calls", Role.VIEWER)
 
-AgentName = Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="Only this agent's")]
-Since = Annotated[AwareDatetime | None, Query(description="From this time on, with its offset from UTC")]
-Until = Annotated[AwareDatetime | None, Query(description="Before this time, with its offset from UTC")]
+T = TypeVar("T")
+
+_MISSING = problem_docs(HTTPStatus.NOT_FOUND)
+_NUMBER = r"^[+0-9a-zA-Z_.@:-]{1,80}$"
 
 
-@router.get("/calls")
+def wanted(
+    agent: Annotated[
+        str | None, Query(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="Only this agent's")
+    ] = None,
+    outcome: Annotated[Outcome | None, Query(description="Only calls that ended so")] = None,
+    disposition: Annotated[
+        str | None, Query(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="Only calls with this result")
+    ] = None,
+    from_number: Annotated[str | None, Query(pattern=_NUMBER, description="Only this caller's")] = None,
+    to_number: Annotated[str | None, Query(pattern=_NUMBER, description="Only calls of this number")] = None,
+    since: Annotated[
+        AwareDatetime | None, Query(description="From this time on, with its offset from UTC")
+    ] = None,
+    until: Annotated[
+        AwareDatetime | None, Query(description="Before this time, with its offset from UTC")
+    ] = None,
+    q: Annotated[
+        str | None,
+        Query(
+            max_length=200,
+            pattern=r"^[^\x00]*$",
+            description='Only calls in which this was said or heard: words, "a phrase", or, -not',
+        ),
+    ] = None,
+) -> CallFilter:
+    """Which calls, as the query says."""
+    return CallFilter(
+        agent, outcome.value if outcome else None, since, until, disposition, from_number, to_number, q
+    )
+
+
+@router.get("", response_model=CALLS.schema, response_model_exclude_unset=True)
 async def calls(
     session: Transaction,
-    agent: AgentName = None,
-    outcome: Annotated[Outcome | None, Query(description="Only calls that ended so")] = None,
-    since: Since = None,
-    until: Until = None,
-    cursor: Annotated[
-        str | None, Query(max_length=200, description="`next_cursor` of the page before")
-    ] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> CallPage:
-    """Calls, newest first, in pages."""
-    wanted = CallFilter(agent, outcome.value if outcome else None, since, until)
-    try:
-        return await list_calls(session, wanted, cursor=cursor, limit=limit)
-    except InvalidCursor as error:
-        raise Invalid("query.cursor", str(error)) from None
+    asked: Annotated[Asked, Depends(CALLS.asked)],
+    wanted: Annotated[CallFilter, Depends(wanted)],
+) -> BaseModel:
+    """Calls, newest first, in pages.
+
+    With `q` a page may hold fewer than `limit`, even none, and yet have a `next_cursor`: so far was looked.
+    """
+    return await find_calls(session, wanted, asked)
 
 
-@router.get("/calls/{call_id}", responses=problem_docs(HTTPStatus.NOT_FOUND))
+@router.get("/{call_id}", responses=_MISSING)
 async def call(session: Transaction, call_id: UUID) -> CallDetail:
     """One call: its transcript with what the caller heard, the latency of each turn, what was noted."""
-    found = await get_call(session, call_id)
+    return _there(await get_call(session, call_id), call_id)
+
+
+@router.get("/{call_id}/turns", responses=_MISSING)
+async def turns(session: Transaction, call_id: UUID) -> Turns:
+    """The turns of a call alone."""
+    return _there(await call_turns(session, call_id), call_id)
+
+
+@router.get("/{call_id}/segments", responses=_MISSING)
+async def segments(session: Transaction, call_id: UUID) -> Segments:
+    """The transcript of a call, one part for each time that a side spoke."""
+    return _there(await call_segments(session, call_id), call_id)
+
+
+def _there(found: T | None, call_id: UUID) -> T:
     if found is None:
         raise NotFound(f"there is no call {call_id}")
     return found
-
-
-@router.get("/latency")
-async def latency(
-    session: Transaction, agent: AgentName = None, since: Since = None, until: Until = None
-) -> LatencyReport:
-    """Percentiles of each stage's latency over the turns that ended in a period."""
-    return await latency_report(session, since=since, until=until, agent=agent)

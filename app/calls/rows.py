@@ -1,18 +1,36 @@
-"""Events of calls as rows: many events, four statements. Writing an event twice leaves it as it was."""
+"""Events of calls as rows: many events, few statements. Writing an event twice leaves it as it was.
+
+With the end of a call goes the row of the outbox that has the work after the call done. An end that is
+reported again with nothing new starts nothing; a new one, or a turn that comes after the end, has all of it
+done again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias, cast
 from uuid import UUID
 
-from sqlalchemy import Table, bindparam, update
+import orjson
+from sqlalchemy import Table, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.calls.models import Call, CallEvent, Turn
-from app.voice.events import CallEnded, CallerWord, CallNoted, CallRecord, CallStarted, TurnCompleted
+from app.calls.hours import count_again
+from app.calls.models import Call, CallEvent, Leg, RefusedCall, Turn
+from app.outbox.repository import owe
+from app.voice.events import (
+    CallEnded,
+    CallerWord,
+    CallNoted,
+    CallRecord,
+    CallRefused,
+    CallStarted,
+    RecordingFinished,
+    TurnCompleted,
+)
 
 Row: TypeAlias = dict[str, Any]
 
@@ -21,19 +39,58 @@ _CALLS = cast(Table, Call.__table__)
 _TURNS = cast(Table, Turn.__table__)
 _EVENTS = cast(Table, CallEvent.__table__)
 
-_START_CALLS = insert(_CALLS).on_conflict_do_nothing(index_elements=["id"])
+_LEGS = cast(Table, Leg.__table__)
+
+_START_CALLS = insert(_CALLS).on_conflict_do_nothing()
+_START_LEGS = insert(_LEGS).on_conflict_do_nothing()
 _ADD_TURNS = insert(_TURNS).on_conflict_do_nothing()
 _ADD_EVENTS = insert(_EVENTS).on_conflict_do_nothing()
-_END_CALLS = (
-    update(_CALLS)
-    .where(_CALLS.c.id == bindparam("call"))
-    .values(
-        ended_at=bindparam("at"),
-        duration_seconds=bindparam("duration"),
-        cause=bindparam("because"),
-        outcome=bindparam("result"),
-    )
+_ADD_REFUSED = insert(cast(Table, RefusedCall.__table__)).on_conflict_do_nothing()
+
+# A recording belongs to one call, so its row has the call's id.
+_ADD_RECORDINGS = text(
+    """
+    INSERT INTO recordings (id, call_id, started_at, state, source, store, path, format, channels,
+                            sample_rate, duration_seconds, pauses)
+    SELECT calls.id, calls.id, calls.started_at, :state, :source, '', :key, :format, :channels, :rate,
+           :seconds, CAST(:pauses AS jsonb)
+    FROM calls WHERE calls.id = :call
+    ON CONFLICT (id) DO NOTHING
+    """
 )
+_END_CALLS = text(
+    """
+    UPDATE calls
+    SET ended_at = over.at, duration_seconds = over.duration, cause = over.cause, outcome = over.outcome
+    FROM unnest(CAST(:calls AS uuid[]), CAST(:ats AS timestamptz[]), CAST(:durations AS double precision[]),
+                CAST(:causes AS text[]), CAST(:outcomes AS text[]))
+         AS over(call, at, duration, cause, outcome)
+    WHERE calls.id = over.call
+      AND (calls.ended_at, calls.duration_seconds, calls.cause, calls.outcome)
+          IS DISTINCT FROM (over.at, over.duration, over.cause, over.outcome)
+    RETURNING calls.id
+    """
+)
+END_LEGS = text(
+    """
+    UPDATE legs SET ended_at = calls.ended_at, cause = calls.cause
+    FROM calls
+    WHERE calls.id = ANY(CAST(:calls AS uuid[]))
+      AND legs.call_id = calls.id AND legs.started_at = calls.started_at AND legs.index = 0
+    """
+)
+"""Ends the legs of ``:calls``, which have ended."""
+
+_ENDED_ALREADY = text("SELECT id FROM calls WHERE id = ANY(CAST(:calls AS uuid[])) AND ended_at IS NOT NULL")
+_DO_AGAIN = text(
+    """
+    UPDATE call_steps SET state = 'waiting', attempts = 0, due_at = now(), finished_at = NULL
+    WHERE call_id = ANY(CAST(:calls AS uuid[]))
+    """
+)
+
+_LATE = timedelta(seconds=15)
+"""A turn this old may have missed the end of its call: that of a silent process others end, after 20 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +108,9 @@ class Rows:
     started: list[Row] = field(default_factory=list)
     turns: list[Row] = field(default_factory=list)
     noted: list[Row] = field(default_factory=list)
-    ended: list[Row] = field(default_factory=list)
+    recorded: list[Row] = field(default_factory=list)
+    refused: list[Row] = field(default_factory=list)
+    ended: dict[UUID, CallEnded] = field(default_factory=dict)
 
     def add(self, entry: Entry, instance_id: UUID) -> None:
         """Take an event of a call that ``instance_id`` answers."""
@@ -71,27 +130,63 @@ class Rows:
                         "detail": event.detail,
                     }
                 )
-            case CallEnded():
-                self.ended.append(
-                    {
-                        "call": event.call_id,
-                        "at": event.at,
-                        "duration": event.duration,
-                        "because": event.cause.value,
-                        "result": event.outcome.value,
-                    }
+            case RecordingFinished():
+                self.recorded.append(_recorded(event))
+            case CallRefused():
+                self.refused.append(
+                    {"carrier_call_id": event.carrier_call_id, "at": event.at, "reason": event.reason}
                 )
+            case CallEnded():
+                self.ended[event.call_id] = event
 
     async def write(self, session: AsyncSession) -> None:
         """Write all rows, each kind with one statement."""
         for statement, rows in (
             (_START_CALLS, self.started),
+            (_START_LEGS, [_leg(row) for row in self.started]),
             (_ADD_TURNS, self.turns),
             (_ADD_EVENTS, self.noted),
-            (_END_CALLS, self.ended),
         ):
             if rows:
                 await session.execute(statement, rows)
+        await count_again(session, (row["at"] for row in self.turns))
+        if self.refused:
+            await session.execute(_ADD_REFUSED, self.refused)
+        if self.recorded:
+            await session.execute(_ADD_RECORDINGS, self.recorded)
+        again = await self._ended_before(session)  # the work after them may be done already
+        if self.ended or again:
+            await self._end(session, again)
+
+    async def _ended_before(self, session: AsyncSession) -> list[UUID]:
+        """Calls that had ended before a turn or the recording came."""
+        now = datetime.now(UTC)
+        late = {row["call_id"] for row in self.turns if now - row["at"] > _LATE}
+        late |= {row["call"] for row in self.recorded}
+        late -= self.ended.keys()
+        if not late:
+            return []
+        return list(await session.scalars(_ENDED_ALREADY, {"calls": sorted(late)}))
+
+    async def _end(self, session: AsyncSession, again: list[UUID]) -> None:
+        """End calls, and have their work done; that of the calls ``again`` once more."""
+        ends = list(self.ended.values())
+        changed = await session.scalars(
+            _END_CALLS,
+            {
+                "calls": [end.call_id for end in ends],
+                "ats": [end.at for end in ends],
+                "durations": [end.duration for end in ends],
+                "causes": [end.cause.value for end in ends],
+                "outcomes": [end.outcome.value for end in ends],
+            },
+        )
+        over = [*changed, *again]
+        if over:
+            await session.execute(END_LEGS, {"calls": over})
+            # The outbox first: whoever finds all steps done holds its row while it looks.
+            await owe(session, over)
+            await session.execute(_DO_AGAIN, {"calls": over})
 
 
 async def write_entries(session: AsyncSession, entries: Iterable[Entry], instance_id: UUID) -> None:
@@ -113,7 +208,37 @@ def _started(event: CallStarted, instance_id: UUID) -> Row:
         "to_number": event.to_number,
         "agent": event.agent,
         "agent_version": event.agent_version,
+        "prompt": event.prompt,
+        "prompt_version": event.prompt_version,
+        "voice": event.voice,
+        "language": event.language,
         "started_at": event.at,
+    }
+
+
+def _leg(call: Row) -> Row:
+    """The leg that a call begins with."""
+    same = ("started_at", "carrier", "carrier_call_id", "direction", "from_number", "to_number")
+    return {
+        "call_id": call["id"],
+        "index": 0,
+        "answered_at": call["started_at"],
+        **{name: call[name] for name in same},
+    }
+
+
+def _recorded(event: RecordingFinished) -> Row:
+    """``recorded``: it is where the call was answered, and still has to go into its store."""
+    return {
+        "call": event.call_id,
+        "state": "recorded" if event.state == "kept" else event.state,
+        "source": event.source,
+        "key": event.key,
+        "format": event.format,
+        "channels": event.channels,
+        "rate": event.sample_rate,
+        "seconds": event.duration,
+        "pauses": orjson.dumps(event.pauses).decode(),
     }
 
 
@@ -128,6 +253,8 @@ def _turn(event: TurnCompleted) -> Row:
         "caller_ended": event.caller_ended,
         "reply_text": event.reply_text,
         "heard_text": event.heard_text,
+        "reply_started": _placed(event.reply_started),
+        "reply_ended": _placed(event.reply_ended),
         "interrupted": event.interrupted,
         "backchannels": [asdict(backchannel) for backchannel in event.backchannels],
         "caller_words": [_word(word) for word in event.caller_words],
@@ -151,6 +278,10 @@ def _word(word: CallerWord) -> Row:
         "ended": round(word.ended, 3),
         "confidence": _rounded(word.confidence),
     }
+
+
+def _placed(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
 def _rounded(confidence: float | None) -> float | None:

@@ -14,7 +14,12 @@ class _Schema(BaseModel):
 
 
 class CallSummary(_Schema):
-    """One call. What follows ``started_at`` is null while the call lasts."""
+    """One call. ``ended_at`` and what follows from the end are null while the call lasts.
+
+    From ``disposition`` on: what the work after the call found, null before it is done. ``caller_seconds``
+    and ``agent_seconds``: how long each spoke. ``barge_ins``: how often the caller took the floor from the
+    agent, ``interruptions``: the agent from the caller.
+    """
 
     id: UUID
     carrier: str
@@ -29,13 +34,55 @@ class CallSummary(_Schema):
     duration_seconds: float | None
     cause: str | None
     outcome: str | None
+    language: str | None
+    prompt: str | None
+    prompt_version: int | None
+    voice: str | None
+    disposition: str | None
+    sentiment: str | None
+    score: float | None
+    turn_count: int | None
+    barge_ins: int | None
+    interruptions: int | None
+    caller_seconds: float | None
+    agent_seconds: float | None
+    redacted_at: datetime | None
 
 
-class CallPage(_Schema):
-    """Some calls, newest first. ``next_cursor`` asks for those after them; null: there are none."""
+class LegDetail(_Schema):
+    """One connection of a call to a carrier; ``index`` counts them."""
 
-    calls: list[CallSummary]
-    next_cursor: str | None
+    index: int
+    carrier: str
+    carrier_call_id: str
+    direction: str
+    from_number: str
+    to_number: str
+    answered_at: datetime
+    ended_at: datetime | None
+    cause: str | None
+
+
+class SegmentDetail(_Schema):
+    """Something that one side said. Times are seconds of the call's media clock, where they are known.
+
+    ``speaker``: caller or agent. ``heard_text``: what of it the caller heard. ``turn``: the turn's index.
+    """
+
+    turn: int
+    speaker: str
+    started: float | None
+    ended: float | None
+    text: str
+    heard_text: str
+    confidence: float | None
+    language: str | None
+
+
+class Segments(_Schema):
+    """A call's transcript in order."""
+
+    segments: list[SegmentDetail]
 
 
 class StageTimes(_Schema):
@@ -74,7 +121,8 @@ class CallerWordDetail(_Schema):
 class TurnDetail(_Schema):
     """A caller's words and the reply. ``heard_text`` is what of the reply the caller heard.
 
-    ``caller_started`` and ``caller_ended``, by voice activity, are seconds of the call's media clock.
+    ``caller_started`` and ``caller_ended``, by voice activity, ``reply_started`` and ``reply_ended``, as
+    heard, are seconds of the call's media clock.
     What the recogniser tells of ``caller_text``: ``caller_words``, those of its words whose times it knows;
     ``caller_confidence``, 0 to 1, of the least sure part; ``caller_language`` (BCP 47) of most of it.
     """
@@ -89,6 +137,8 @@ class TurnDetail(_Schema):
     caller_language: str | None
     reply_text: str
     heard_text: str
+    reply_started: float | None
+    reply_ended: float | None
     interrupted: bool
     backchannels: list[BackchannelDetail]
     latency_ms: StageTimes
@@ -105,28 +155,12 @@ class EventDetail(_Schema):
 class CallDetail(CallSummary):
     """One call with its transcript and what was noted in it."""
 
+    legs: list[LegDetail]
     turns: list[TurnDetail]
     events: list[EventDetail]
 
 
-class StageLatency(_Schema):
-    """Percentiles of one stage over ``count`` turns; null where there were none."""
+class Turns(_Schema):
+    """A call's turns in order."""
 
-    stage: str
-    count: int
-    p50_ms: float | None
-    p90_ms: float | None
-    p99_ms: float | None
-
-
-class LatencyReport(_Schema):
-    """Latency by stage of the turns that ended from ``since`` until before ``until``.
-
-    The stage ``response`` is the whole: from the caller's last speech to the reply's first audio.
-    """
-
-    since: datetime | None
-    until: datetime | None
-    agent: str | None
-    turns: int
-    stages: list[StageLatency]
+    turns: list[TurnDetail]

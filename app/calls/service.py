@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from datetime import datetime
 from uuid import UUID
 
-import orjson
 import structlog
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.calls import repository
 from app.calls.models import Call, Turn
-from app.calls.repository import STAGES, CallFilter, Position
+from app.calls.repository import STAGES, CallFilter
 from app.calls.schemas import (
     BackchannelDetail,
     CallDetail,
     CallerWordDetail,
-    CallPage,
     CallSummary,
     EventDetail,
-    LatencyReport,
-    StageLatency,
+    LegDetail,
+    SegmentDetail,
+    Segments,
     StageTimes,
     TurnDetail,
+    Turns,
 )
+from app.calls.search import search_calls
 from app.metrics import CALLS_ABANDONED
+from app.rest.cursor import write_cursor
+from app.rest.listing import Asked, Listing
 from app.voice.events import Outcome
 from telephony.errors import HangupCause
 
@@ -35,53 +36,50 @@ ABANDONED_SECONDS = 20.0  # without a heartbeat: six were missed
 _log = structlog.get_logger(__name__)
 
 
-class InvalidCursor(ValueError):
-    """A cursor that was not made by ``list_calls``."""
+CALLS = Listing(
+    "calls", CallSummary, {"started_at": Call.started_at}, (Call.started_at, Call.id), "-started_at"
+)
 
 
-async def list_calls(
-    session: AsyncSession, wanted: CallFilter, *, cursor: str | None = None, limit: int = 50
-) -> CallPage:
-    """Calls, newest first, ``limit`` at a time. Raises ``InvalidCursor``."""
-    after = _read_cursor(cursor) if cursor is not None else None
-    found = await repository.newest_calls(session, wanted, after, limit + 1)
-    calls = found[:limit]
-    return CallPage(
-        calls=[CallSummary.model_validate(call) for call in calls],
-        next_cursor=_cursor(calls[-1]) if len(found) > limit else None,
-    )
+async def find_calls(session: AsyncSession, wanted: CallFilter, asked: Asked) -> BaseModel:
+    """A page of the calls that the filter lets pass."""
+    if wanted.words is None:
+        rows, cursor = await CALLS.rows(session, repository.calls_query(wanted), asked)
+    else:
+        after = asked.after and (asked.after[0], asked.after[1])
+        found = await search_calls(session, wanted, after, descending=asked.descending, limit=asked.limit)
+        rows, cursor = list(found.calls), found.next and write_cursor(asked.sort, found.next)
+    return CALLS.page([CallSummary.model_validate(row) for row in rows], cursor, asked)
 
 
 async def get_call(session: AsyncSession, call_id: UUID) -> CallDetail | None:
-    """One call with its turns and events, or ``None``."""
+    """One call with its legs, turns and events, or ``None``."""
     call = await repository.call_by_id(session, call_id)
     if call is None:
         return None
-    turns = await repository.turns_of(session, call_id)
-    events = await repository.events_of(session, call_id)
     return CallDetail(
         **CallSummary.model_validate(call).model_dump(),
-        turns=[_turn(turn) for turn in turns],
-        events=[EventDetail.model_validate(event) for event in events],
+        legs=[LegDetail.model_validate(leg) for leg in await repository.legs_of(session, call)],
+        turns=[_turn(turn) for turn in await repository.turns_of(session, call)],
+        events=[EventDetail.model_validate(event) for event in await repository.events_of(session, call)],
     )
 
 
-async def latency_report(
-    session: AsyncSession,
-    *,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    agent: str | None = None,
-) -> LatencyReport:
-    """Percentiles of each stage's latency in a period, of one agent or of all."""
-    row = (await repository.latency_percentiles(session, since, until, agent))._mapping
-    stages = []
-    for stage in STAGES:
-        p50, p90, p99 = row[stage] or (None, None, None)
-        stages.append(
-            StageLatency(stage=stage, count=row[f"{stage}_count"], p50_ms=p50, p90_ms=p90, p99_ms=p99)
-        )
-    return LatencyReport(since=since, until=until, agent=agent, turns=row["response_count"], stages=stages)
+async def call_turns(session: AsyncSession, call_id: UUID) -> Turns | None:
+    """The turns of a call, or ``None``."""
+    call = await repository.call_by_id(session, call_id)
+    if call is None:
+        return None
+    return Turns(turns=[_turn(turn) for turn in await repository.turns_of(session, call)])
+
+
+async def call_segments(session: AsyncSession, call_id: UUID) -> Segments | None:
+    """A call's transcript by who spoke, or ``None``."""
+    call = await repository.call_by_id(session, call_id)
+    if call is None:
+        return None
+    found = await repository.segments_of(session, call)
+    return Segments(segments=[SegmentDetail.model_validate(segment) for segment in found])
 
 
 async def close_abandoned(session: AsyncSession, silent_seconds: float = ABANDONED_SECONDS) -> int:
@@ -111,27 +109,9 @@ def _turn(turn: Turn) -> TurnDetail:
         caller_language=turn.caller_language,
         reply_text=turn.reply_text,
         heard_text=turn.heard_text,
+        reply_started=turn.reply_started,
+        reply_ended=turn.reply_ended,
         interrupted=turn.interrupted,
         backchannels=[BackchannelDetail(**each) for each in turn.backchannels],
         latency_ms=StageTimes(**{stage: getattr(turn, f"{stage}_ms") for stage in STAGES}),
     )
-
-
-def _cursor(call: Call) -> str:
-    return (
-        base64.urlsafe_b64encode(orjson.dumps([call.started_at.isoformat(), str(call.id)]))
-        .decode()
-        .rstrip("=")
-    )
-
-
-def _read_cursor(cursor: str) -> Position:
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        started_at, call_id = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        position = Position(datetime.fromisoformat(started_at), UUID(call_id))
-    except (ValueError, TypeError, AttributeError, binascii.Error):
-        raise InvalidCursor("not a cursor of this list; leave it out to begin with the newest call") from None
-    if position.started_at.tzinfo is None:
-        raise InvalidCursor("not a cursor of this list; leave it out to begin with the newest call")
-    return position

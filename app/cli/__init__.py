@@ -6,15 +6,17 @@ import sys
 
 import typer
 
+from app.agents.directory import StoredProfileError, UnknownAgent
 from app.agents.files import AgentFileError
-from app.agents.service import StoredProfileError, UnknownAgent
 from app.auth.service import WeakKey
-from app.cli import bench, calling, db, keys, latency, models, serving, twilio, voices
+from app.calls.spool_folder import SpoolUnavailable
+from app.cli import bench, calling, db, erasing, keys, latency, models, serving, twilio, voices, worker
 from app.db.errors import DatabaseError
 from app.engines.errors import EngineUnavailable
 from app.engines.supply.catalogue import CatalogueError
 from app.engines.supply.fetch import ModelNotFetched
 from app.main import PortInUse
+from app.observability.observing import TracingUnavailable
 from config.secrets import SecretsError
 from telephony.errors import TelephonyError
 
@@ -25,6 +27,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.command("run")(serving.run)
+cli.command("worker")(worker.worker)
+cli.command("erase")(erasing.erase)
 cli.command("call")(calling.call)
 cli.command("demo")(calling.demo)
 cli.command("latency")(latency.latency)
@@ -43,8 +47,10 @@ _UNDERSTOOD = (
     ModelNotFetched,
     PortInUse,
     SecretsError,
+    SpoolUnavailable,
     StoredProfileError,
     TelephonyError,
+    TracingUnavailable,
     UnknownAgent,
     WeakKey,
     calling.CallFailed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,15 @@ import typer
 import uvloop
 
 from app.cli.settings import read_settings
+from app.cli.spool import spool
 from app.db import commands
+from app.db.start import open_database
+from bench.fill import Wanted
+from bench.fill import fill as fill_database
 
 cli = typer.Typer(help="The database's schema.", no_args_is_help=True)
+
+cli.command("spool")(spool)
 
 
 @cli.command("upgrade")
@@ -36,6 +43,23 @@ def current() -> None:
 def url() -> None:
     """Print where the database is, without its password."""
     print(uvloop.run(commands.url(*_place())))
+
+
+@cli.command("fill")
+def fill(
+    calls: Annotated[int, typer.Option(min=1, help="How many calls.")] = 1_000_000,
+    turns: Annotated[int, typer.Option(min=1, max=100, help="Turns of each call.")] = 10,
+    months: Annotated[int, typer.Option(min=1, max=60, help="Over how many months, until now.")] = 12,
+) -> None:
+    """Fill an empty database with made-up calls, to see how lists and searches fare."""
+    uvloop.run(_fill(Wanted(calls, turns, months, datetime.now(UTC))))
+
+
+async def _fill(wanted: Wanted) -> None:
+    url, data_dir = _place()
+    async with open_database(url, data_dir) as database:
+        async for line in fill_database(database, wanted):
+            print(line)
 
 
 def _place() -> tuple[str, Path]:

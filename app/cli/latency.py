@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 import uvloop
 
-from app.calls.schemas import LatencyReport
-from app.calls.service import latency_report
 from app.cli.settings import read_settings
 from app.db.start import open_database
+from app.reports.schemas import LatencyReport
+from app.reports.service import latency_report
 from telephony.simulator.report import table
 
 
@@ -20,7 +20,7 @@ def latency(
     agent: Annotated[str | None, typer.Option(help="Only this agent's turns.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print p50, p90 and p99 of each stage of the stored turns, in milliseconds."""
+    """Print p50, p90, p95 and p99 of each stage of the stored turns, in milliseconds."""
     since = datetime.now(UTC) - timedelta(hours=hours)
 
     async def work() -> LatencyReport:
@@ -37,11 +37,11 @@ def latency(
         (
             stage.stage,
             str(stage.count),
-            *(_number(value) for value in (stage.p50_ms, stage.p90_ms, stage.p99_ms)),
+            *(_number(value) for value in (stage.p50_ms, stage.p90_ms, stage.p95_ms, stage.p99_ms)),
         )
         for stage in report.stages
     ]
-    print(table(("stage", "turns", "p50 ms", "p90 ms", "p99 ms"), rows))
+    print(table(("stage", "turns", "p50 ms", "p90 ms", "p95 ms", "p99 ms"), rows))
 
 
 def _number(value: float | None) -> str:

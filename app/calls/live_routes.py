@@ -1,0 +1,90 @@
+"""``/live``: calls that are running. Viewers see them; operators end them, have a sentence said, advise."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.audit.service import Who
+from app.auth.service import Role
+from app.calls.control import Command, command
+from app.calls.models import Call
+from app.calls.repository import running_calls
+from app.calls.schemas import CallSummary
+from app.db.request import Transaction
+from app.errors import problem_docs
+from app.rest.listing import Asked, Listing
+from app.rest.route import needs, rest_router
+
+RUNNING = Listing(
+    "calls", CallSummary, {"started_at": Call.started_at}, (Call.started_at, Call.id), "-started_at"
+)
+
+router = rest_router("/live", "live calls")
+
+_OPERATOR = [needs(Role.OPERATOR)]
+_REFUSALS = problem_docs(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
+_SPEAKABLE = r"^[^\x00-\x1f]*$"
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LastWords(_Request):
+    """How a call is to end. ``say``: said before; empty: without a word."""
+
+    say: str = Field(default="", max_length=500, pattern=_SPEAKABLE)
+
+
+class Sentence(_Request):
+    """Something to be said to the caller, as soon as neither they nor the agent speak."""
+
+    say: str = Field(min_length=1, max_length=500, pattern=_SPEAKABLE)
+
+
+class Advice(_Request):
+    """Something for the agent alone; it counts from its next reply on."""
+
+    note: str = Field(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")
+
+
+class Accepted(BaseModel):
+    """The process that answers the call was told. What came of it is in the call's events."""
+
+    call_id: UUID
+    command: Command
+
+
+@router.get("", response_model=RUNNING.schema, response_model_exclude_unset=True)
+async def running(session: Transaction, asked: Annotated[Asked, Depends(RUNNING.asked)]) -> BaseModel:
+    """Calls that have not ended, of all processes, newest first."""
+    rows, cursor = await RUNNING.rows(session, running_calls(), asked)
+    return RUNNING.page([CallSummary.model_validate(row) for row in rows], cursor, asked)
+
+
+@router.post(
+    "/{call_id}/hang-up", status_code=HTTPStatus.ACCEPTED, dependencies=_OPERATOR, responses=_REFUSALS
+)
+async def hang_up(session: Transaction, who: Who, call_id: UUID, wanted: LastWords) -> Accepted:
+    """End a call, after a last sentence if there is one."""
+    await command(session, who, call_id, Command.HANG_UP, wanted.say)
+    return Accepted(call_id=call_id, command=Command.HANG_UP)
+
+
+@router.post("/{call_id}/say", status_code=HTTPStatus.ACCEPTED, dependencies=_OPERATOR, responses=_REFUSALS)
+async def say(session: Transaction, who: Who, call_id: UUID, wanted: Sentence) -> Accepted:
+    """Have the agent say a sentence."""
+    await command(session, who, call_id, Command.SAY, wanted.say)
+    return Accepted(call_id=call_id, command=Command.SAY)
+
+
+@router.post("/{call_id}/note", status_code=HTTPStatus.ACCEPTED, dependencies=_OPERATOR, responses=_REFUSALS)
+async def note(session: Transaction, who: Who, call_id: UUID, wanted: Advice) -> Accepted:
+    """Tell the agent something that the caller does not hear."""
+    await command(session, who, call_id, Command.ADVISE, wanted.note)
+    return Accepted(call_id=call_id, command=Command.ADVISE)

@@ -1,0 +1,132 @@
+"""This process's spool: every event of a call on disk until the database has it.
+
+A thread of its own writes, so that a disk that stalls holds up neither the event loop nor what goes to the
+database. A killed process loses at most what it recorded in its last milliseconds, a machine that crashes its
+last second; what it leaves is stored by ``app.calls.spool_replay`` when the next process starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from time import monotonic
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+import structlog
+
+from app.calls.rows import Entry
+from app.calls.spool_codec import decode
+from app.calls.spool_folder import SpoolFolder, first_number
+from app.calls.spool_writer import SpoolWriter
+from app.metrics import SPOOL_FAILURES
+
+CLOSE_SECONDS = 5.0  # for the disk, at the end
+
+_log = structlog.get_logger(__name__)
+
+
+class Spool:
+    """An asynchronous context manager; it is open from the beginning.
+
+    At the end, what the database has not is left to the next start, and an empty spool is deleted.
+    """
+
+    def __init__(self, root: Path, instance_id: UUID) -> None:
+        """``root``: the folder of all spools. Raises ``SpoolUnavailable``."""
+        self._folder = SpoolFolder.create(root, instance_id)
+        self._writer = SpoolWriter(self._folder)
+        self._inbox: SimpleQueue[Entry | None] = SimpleQueue()  # None: look at _stored and _closing
+        self._stored = 0
+        self._closing = False
+        self._works = True
+        # A daemon: a disk that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
+        self._thread.start()
+
+    @property
+    def written(self) -> int:
+        """All events up to this number can be read back."""
+        return self._writer.written
+
+    def append(self, entry: Entry) -> None:
+        """Take an event to be written; numbers rise. Never blocks and never raises."""
+        if self._works:
+            self._inbox.put(entry)
+
+    def stored(self, number: int) -> None:
+        """All events up to ``number`` are in the database, or cannot be: they are not needed any more."""
+        self._stored = number
+        self._inbox.put(None)
+
+    async def read(self, after: int, up_to: int) -> tuple[list[Entry], int]:
+        """Events from after a number on, of one file, and the number up to which these are all there is.
+
+        What can no longer be read is left out. Raises ``OSError``.
+        """
+        return await asyncio.to_thread(self._read, after, up_to)
+
+    async def close(self) -> None:
+        """Bring what waits to the disk; leave it, or delete the folder. Takes ``CLOSE_SECONDS`` at most."""
+        self._closing = True
+        self._inbox.put(None)
+        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _read(self, after: int, up_to: int) -> tuple[list[Entry], int]:
+        files = self._folder.files()
+        numbers = [first_number(file) for file in files]
+        at = max((index for index, number in enumerate(numbers) if number <= after + 1), default=-1)
+        if at < 0:  # what comes next is gone
+            return [], min(up_to, numbers[0] - 1 if numbers else up_to)
+        end = up_to if at + 1 == len(files) else min(up_to, numbers[at + 1] - 1)
+        contents = decode(files[at].read_bytes())
+        return [entry for entry in contents.entries if after < entry.number <= end], end
+
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except Exception:  # noqa: BLE001 - the thread's edge
+            self._works = False
+            SPOOL_FAILURES.labels("broken").inc()
+            _log.exception("the spool is broken; events of calls wait in memory alone until the next start")
+
+    def _work(self) -> None:
+        due: float | None = None
+        while not self._closing:
+            self._writer.take(self._arrived(due), self._stored, monotonic())
+            due = self._writer.work(monotonic())
+        self._writer.take(self._arrived(0.0), self._stored, monotonic())
+        self._writer.close(monotonic())
+        if not self._writer.waiting:
+            try:
+                self._folder.remove()
+            except OSError:
+                SPOOL_FAILURES.labels("delete").inc()
+        elif self._writer.unwritten:
+            _log.error("events of calls are lost: the disk took them no more", lost=self._writer.unwritten)
+        self._folder.release()
+
+    def _arrived(self, due: float | None) -> list[Entry]:
+        """What came by now, or comes first within ``due`` seconds."""
+        entries: list[Entry] = []
+        try:
+            item = self._inbox.get(timeout=due) if due else self._inbox.get(block=due is None)
+            while True:
+                if item is not None:
+                    entries.append(item)
+                item = self._inbox.get(block=False)
+        except Empty:
+            return entries

@@ -1,0 +1,50 @@
+"""``trunkline erase``."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+import uvloop
+
+from app.audit.service import OURSELVES
+from app.calls.erasing import Erased, OwnNumber, erase_caller
+from app.cli.settings import read_settings
+from app.db.start import open_database
+from app.recordings.stores import StoreError
+from app.tasks.stores import build_store
+from config.erasure import erasure_key
+
+_E164 = re.compile(r"\+[1-9]\d{6,14}")
+
+
+def erase(
+    caller: Annotated[str, typer.Option(help="The caller's number in E.164, such as +4915112345678.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Delete every trace of a caller: calls, words, results, recordings, messages."""
+    if not _E164.fullmatch(caller):
+        raise SystemExit("trunkline: --caller must be a telephone number in E.164, such as +4915112345678")
+
+    async def work() -> Erased:
+        settings = read_settings()
+        url = settings.database_url.get_secret_value()
+        async with open_database(url, settings.data_dir) as database:
+            key = erasure_key(settings)
+            return await erase_caller(database, build_store(settings), caller, key, OURSELVES)
+
+    try:
+        done = uvloop.run(work())
+    except (OwnNumber, StoreError) as error:
+        raise SystemExit(f"trunkline: {error}") from None
+    if as_json:
+        print(json.dumps(asdict(done)))
+        return
+    gone = ", ".join(f"{count} {table}" for table, count in done.rows.items() if count) or "nothing"
+    print(f"deleted: {gone}; {done.files} files of recordings")
+    if done.waiting:
+        print(f"{done.waiting} calls have not ended, or are being worked up; the worker deletes them then")
+    print(f"the audit log names the number by its hash {done.hash[:16]}...")
