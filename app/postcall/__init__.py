@@ -1,0 +1,1 @@
+"""The work after a call: its steps and their results."""

@@ -1,0 +1,1 @@
+"""Telling the customer's systems about calls."""
