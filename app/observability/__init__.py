@@ -1,0 +1,1 @@
+"""What operators see of calls while they run: metrics, lines of latency, traces."""

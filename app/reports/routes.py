@@ -1,0 +1,85 @@
+"""``/latency``, ``/figures`` and ``/system-events``: how the whole is doing. For viewers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import Depends, Query
+from pydantic import AwareDatetime, BaseModel
+from sqlalchemy import select
+
+from app.db.request import Transaction
+from app.errors import Invalid
+from app.reports.models import SystemEvent
+from app.reports.repository import Part
+from app.reports.schemas import CallReport, LatencyDays, LatencyReport, SystemEventSummary
+from app.reports.service import call_report, latency_days, latency_report
+from app.rest.listing import Asked, Listing
+from app.rest.route import rest_router
+
+MOST_DAYS = 366
+
+AgentName = Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="Only this agent's")]
+Since = Annotated[AwareDatetime | None, Query(description="From this time on, with its offset from UTC")]
+Until = Annotated[AwareDatetime | None, Query(description="Before this time, with its offset from UTC")]
+
+router = rest_router("", "reports")
+EVENTS = Listing(
+    "events", SystemEventSummary, {"at": SystemEvent.at}, (SystemEvent.at, SystemEvent.id), "-at"
+)
+
+
+@router.get("/latency")
+async def latency(
+    session: Transaction, agent: AgentName = None, since: Since = None, until: Until = None
+) -> LatencyReport:
+    """Percentiles of each stage's latency over the turns that ended in a period."""
+    return await latency_report(session, since=since, until=until, agent=agent)
+
+
+@router.get("/latency/days")
+async def latency_of_days(
+    session: Transaction, agent: AgentName = None, since: Since = None, until: Until = None
+) -> LatencyDays:
+    """The same for each day (UTC), oldest first; without `since`, of the last 30 days."""
+    ends = until or datetime.now(UTC)
+    begins = since or _before(ends, 30)
+    _check_period(begins, ends)
+    return await latency_days(session, since=begins, until=ends, agent=agent)
+
+
+@router.get("/figures")
+async def figures(
+    session: Transaction,
+    agent: AgentName = None,
+    since: Since = None,
+    until: Until = None,
+    by: Annotated[Part, Query(description="What the parts are")] = Part.DAY,
+) -> CallReport:
+    """How many calls, how long, how they ended, who spoke; without `since`, of the last 30 days."""
+    ends = until or datetime.now(UTC)
+    begins = since or _before(ends, 30)
+    _check_period(begins, ends)
+    return await call_report(session, begins, ends, agent=agent, by=by)
+
+
+@router.get("/system-events", response_model=EVENTS.schema, response_model_exclude_unset=True)
+async def system_events(session: Transaction, asked: Annotated[Asked, Depends(EVENTS.asked)]) -> BaseModel:
+    """What operators should look at, such as a latency that grew; newest first."""
+    rows, cursor = await EVENTS.rows(session, select(SystemEvent), asked)
+    return EVENTS.page([SystemEventSummary.model_validate(row) for row in rows], cursor, asked)
+
+
+def _before(at: datetime, days: int) -> datetime:
+    try:
+        return at - timedelta(days=days)
+    except OverflowError:
+        return at
+
+
+def _check_period(since: datetime, until: datetime) -> None:
+    if until - since > timedelta(days=MOST_DAYS):
+        raise Invalid(
+            "query.since", f"at most {MOST_DAYS} days at once; ask for a later time, or an earlier until"
+        )
