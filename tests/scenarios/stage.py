@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from app.agents.service import ActiveAgent, AgentDirectory
+from app.agents.directory import ActiveAgent, AgentDirectory
 from app.calls.handler import CallDesk
 from app.calls.live import LiveCalls
 from app.engines.build import Engines

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import uvicorn
 import uvloop
 
-from app.agents.service import AgentDirectory
+from app.agents.directory import AgentDirectory
 from app.calls.handler import CallDesk
 from app.calls.live import LiveCalls
 from app.calls.presence import Presence
@@ -138,6 +138,9 @@ class _StageDesk:
     def reserve(self, carrier_call_id: str) -> bool:
         return True
 
+    def onward(self, carrier_call_id: str) -> str:
+        return ""
+
     async def handle(self, leg: CallLeg) -> None:
         await self.stages[leg.info.from_number].answer(leg)
 
@@ -200,6 +203,7 @@ async def _exchange(database_url: str, errors: ErrorLog) -> AsyncIterator[_Excha
         engines,
         live,
         CallDesk(AgentDirectory({}), "", engines, recorder, live, LEAD_SECONDS),
+        recorder,
         TwilioCarrier(_twilio(origin), desk),
     )
     server = _Server(uvicorn.Config(create_app(services), ws="websockets-sansio", log_config=None))
