@@ -2,31 +2,91 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from fastapi import FastAPI
 
-from app.auth.routes import router as keys
+from app.agents.routes import router as agents
+from app.agents.trying import TryingRoom
+from app.audit.routes import router as audit
+from app.calls.erasing_routes import router as erasures
+from app.calls.live_routes import router as live
 from app.calls.routes import router as calls
 from app.db.session import Database
 from app.errors import install_problems
+from app.keys.routes import router as keys
+from app.numbers.routes import router as numbers
+from app.postcall.routes import router as steps
+from app.prompts.routes import router as prompts
+from app.recordings.ports import Store
+from app.recordings.routes import router as recordings
+from app.reports.routes import router as reports
+from app.rest.document import describe_all
+from app.rest.edge import BodyLimit, RequestIds
+from app.rest.limiting import RateLimiting, RateLimits
+from app.voices.preview import Previewer
+from app.voices.routes import router as voices
+from app.webhooks.guard import Guard
+from app.webhooks.routes import router as webhooks
 
 PATH = "/api/v1"
+ROUTERS = (
+    calls,
+    live,
+    recordings,
+    reports,
+    keys,
+    audit,
+    voices,
+    prompts,
+    agents,
+    numbers,
+    steps,
+    webhooks,
+    erasures,
+)
+DESCRIPTION = """Voices, prompts, agents, numbers; calls and what is known of them; keys; who changed what.
+
+Every request needs a key: `Authorization: Bearer <key>`. Lists come in pages: `limit`, `cursor`, `sort`,
+`fields`. A change of a voice, prompt, agent or number needs `If-Match` with the `ETag` that was read. A POST
+with an `Idempotency-Key` may be sent again. Errors are problem details (RFC 9457)."""
 
 
-def create_api(database: Database) -> FastAPI:
+@dataclass(frozen=True, slots=True)
+class ApiParts:
+    """What the API has of its process, besides the database."""
+
+    limits: RateLimits = field(default_factory=RateLimits)
+    body_bytes: int = 1_048_576
+    previewer: Previewer | None = None
+    trying: TryingRoom | None = None
+    usual_agent: str = ""
+    recordings: Store | None = None
+    guard: Guard = field(default_factory=Guard)
+    erasure_key: bytes = b""
+
+
+def create_api(database: Database, parts: ApiParts | None = None) -> FastAPI:
     """The API over a started database; its description is at ``/openapi.json``.
 
     Errors are problem details here and leave the rest of the web application alone.
     """
+    parts = parts or ApiParts()
     api = FastAPI(
         title="Trunkline",
         version="1",
-        description="Calls, their transcripts and latencies, and the keys of this API.",
+        description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     api.state.database = database
+    api.state.parts = parts
     install_problems(api)
-    api.include_router(calls)
-    api.include_router(keys)
+    for router in ROUTERS:
+        api.include_router(router)
+    api.add_middleware(BodyLimit, most_bytes=parts.body_bytes)
+    api.add_middleware(RateLimiting, limits=parts.limits)
+    api.add_middleware(RequestIds)  # the last one added is the first one met
+    describe_all(api)
     return api

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent
@@ -43,6 +44,17 @@ class AdminSettings(_Group):
     api_key: SecretStr = SecretStr("")
 
 
+class RestSettings(_Group):
+    """How much a client of the admin API may ask. Requests are counted in Redis where it is the broker."""
+
+    key_requests_per_minute: int = Field(default=600, ge=1)
+    other_requests_per_minute: int = Field(default=60, ge=1)  # of an address, without a valid key
+    body_bytes: int = Field(default=1_048_576, ge=1_024)  # largest body of a request
+    previews: int = Field(default=2, ge=1, le=16)  # of voices, made at once
+    tries: int = Field(default=4, ge=1, le=64)  # of agents as text, at once
+    try_seconds: float = Field(default=60.0, gt=0, le=600)  # longest answer of a try
+
+
 class LimitSettings(_Group):
     """What the process admits, and what one peer may send."""
 
@@ -62,6 +74,91 @@ class CallSettings(_Group):
     fallback_number: str = Field(default="", pattern=r"^(\+[1-9]\d{6,14})?$")
     token_seconds: float = Field(default=60.0, gt=0)
     lead_seconds: float = Field(default=0.3, ge=0.2, le=0.4)  # audio sent ahead of what the caller hears
+
+
+class BucketSettings(_Group):
+    """A bucket of an S3-compatible service."""
+
+    bucket: str = ""
+    region: str = "us-east-1"
+    endpoint: str = ""  # https://host[:port]; empty: Amazon's own
+    access_key: str = ""  # empty: the environment's credentials, or those of the machine's role
+    secret_key: SecretStr = SecretStr("")
+    prefix: str = ""  # before every name in the bucket
+    timeout_seconds: float = Field(default=60.0, gt=0)
+
+
+class RecordingSettings(_Group):
+    """Whether calls are recorded, by whom, and where it is kept. Agents may differ in the first two."""
+
+    enabled: bool = False
+    by: Literal["trunkline", "carrier"] = "trunkline"
+    store: Literal["local", "s3"] = "local"
+    queue_seconds: float = Field(default=20.0, ge=5, le=600)  # of a recording, that may wait for the disk
+    s3: BucketSettings = BucketSettings()
+
+    @model_validator(mode="after")
+    def _bucket_named(self) -> Self:
+        if self.store == "s3" and not self.s3.bucket:
+            raise ValueError("TRUNKLINE_RECORDINGS__STORE=s3 needs TRUNKLINE_RECORDINGS__S3__BUCKET")
+        return self
+
+
+class AfterCallSettings(_Group):
+    """The work after a call, done by the worker. Durations in seconds."""
+
+    worker: Literal["child", "apart"] = "child"  # without a broker: who starts the worker
+    concurrency: int = Field(default=4, ge=1, le=64)  # calls that a worker works on at once
+    relay_seconds: float = Field(default=1.0, gt=0)  # between looks for calls that ended
+    lease_seconds: float = Field(default=300.0, gt=0)  # until a message without effect is taken for lost
+    step_seconds: float = Field(default=120.0, gt=0)  # for one step of one call
+    attempts: int = Field(default=6, ge=1, le=100)  # until a step has failed for good
+    retry_seconds: float = Field(
+        default=10.0, gt=0
+    )  # before a step's second try; four times as long each time
+    llm: str = ""  # language models that judge calls, as in engines.llm; empty: those
+    max_tokens: int = Field(default=1000, ge=100)  # of an answer about a call
+    model_seconds: float = Field(default=60.0, gt=0)  # for an answer about a call
+    metrics_port: int = Field(default=0, ge=0, le=65535)  # of the worker's own /metrics; 0: none
+    metrics_host: str = "127.0.0.1"  # the address of that port
+
+
+class WebhookSettings(_Group):
+    """Messages to the customer's systems. Durations in seconds."""
+
+    timeout_seconds: float = Field(default=10.0, gt=0, le=60)
+    retry_seconds: tuple[float, ...] = (
+        5,
+        30,
+        120,
+        600,
+        3600,
+        21600,
+    )  # before each further try; then given up
+    allow: tuple[
+        str, ...
+    ] = ()  # hosts, addresses and networks that are not public and may be told all the same
+    concurrency: int = Field(default=8, ge=1, le=64)  # messages under way at once, of one worker
+
+    @field_validator("allow")
+    @classmethod
+    def _hosts_or_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            try:
+                ip_network(entry, strict=False)
+            except ValueError:
+                if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", entry):
+                    raise ValueError(f"{entry!r} is no host, address or network") from None
+        return value
+
+
+class RetentionSettings(_Group):
+    """After how many days what is left of a call is deleted; 0: never. Agents may say otherwise."""
+
+    recordings_days: int = Field(default=0, ge=0)
+    transcripts_days: int = Field(default=0, ge=0)
+    calls_days: int = Field(default=0, ge=0)
+    hash_key: SecretStr = SecretStr("")  # of the hash that names an erased number; empty: made, and kept
 
 
 class OpenAISettings(_Group):
@@ -199,6 +296,24 @@ class SmartTurnSettings(_Group):
     path: str = ""  # of the ONNX file; empty: turns end by their words alone
 
 
+class PrivacySettings(_Group):
+    """How personal data is found in transcripts after a call."""
+
+    regions: tuple[str, ...] = ("US", "GB")  # ISO 3166; whose numbers are known without a country code
+    entity_model: str = ""  # a spaCy pipeline, by name or folder, that finds names; empty: none
+
+
+class ObservabilitySettings(_Group):
+    """What is told about calls beside ``/metrics``. Neither holds texts or numbers of callers."""
+
+    latency_lines: bool = False  # a line of JSON a turn, in files under the data directory
+    latency_lines_days: int = Field(default=14, ge=1)  # for which these files are kept
+    otlp_url: str = Field(default="", pattern=r"^(https?://[^\s/]+\S*)?$")  # where traces go; empty: nowhere
+    otlp_headers: dict[str, SecretStr] = Field(default_factory=dict)  # of each request there
+    otlp_timeout_seconds: float = Field(default=10.0, gt=0, le=60)
+    trace_ratio: float = Field(default=1.0, ge=0, le=1)  # of the calls that are traced
+
+
 class EngineSettings(_Group):
     """Engine names, comma-separated for fallbacks in order, and each engine's own settings.
 
@@ -253,9 +368,16 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     twilio: TwilioSettings = TwilioSettings()
     admin: AdminSettings = AdminSettings()
+    rest: RestSettings = RestSettings()
     limits: LimitSettings = LimitSettings()
     calls: CallSettings = CallSettings()
+    recordings: RecordingSettings = RecordingSettings()
+    after_calls: AfterCallSettings = AfterCallSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    retention: RetentionSettings = RetentionSettings()
     engines: EngineSettings = EngineSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    observability: ObservabilitySettings = ObservabilitySettings()
 
     @field_validator("public_url")
     @classmethod
@@ -275,6 +397,16 @@ class Settings(BaseSettings):
     def models_dir(self) -> Path:
         """Where ``trunkline models fetch`` puts models."""
         return self.data_dir / "models"
+
+    @property
+    def recordings_dir(self) -> Path:
+        """Where recordings are written, and kept where the store is local."""
+        return self.data_dir / "recordings"
+
+    @property
+    def latency_dir(self) -> Path:
+        """Where lines of latency are written."""
+        return self.data_dir / "latency"
 
     @property
     def origin(self) -> str:
