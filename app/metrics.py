@@ -116,8 +116,6 @@ LANGUAGE_TOKENS = Counter(
     ["engine", "kind"],
 )
 OUTAGES = Counter("trunkline_engine_outages_total", "Replies that the script of the outage gave")
-CALLS_ACTIVE = Gauge("trunkline_calls_active", "Conversations running in this process")
-CALLS_ENDED = Counter("trunkline_calls_ended_total", "Calls by hang-up cause", ["cause"])
 LIVE_COMMANDS = Counter(
     "trunkline_live_commands_total",
     "Operators' commands to running calls, by what was to be done",
@@ -187,16 +185,14 @@ REST_LIMITS_FAILED = Counter(
 
 # Told by app/observability, from the events of calls and from the database.
 
-AGENT_CALLS_ACTIVE = Gauge(
-    "trunkline_agent_calls_active", "Conversations running in this process, by agent", ["agent"]
-)
-AGENT_CALLS_ENDED = Counter(
-    "trunkline_agent_calls_ended_total",
+CALLS_ACTIVE = Gauge("trunkline_calls_active", "Conversations running in this process", ["agent"])
+CALLS_ENDED = Counter(
+    "trunkline_calls_ended_total",
     "Calls that ended, by agent, hang-up cause and outcome: success, caller, carrier, us, unknown",
     ["agent", "cause", "outcome"],
 )
-AGENT_CALL_SECONDS = Histogram(
-    "trunkline_agent_call_seconds",
+CALL_SECONDS = Histogram(
+    "trunkline_call_seconds",
     "Length of calls, in seconds",
     ["agent"],
     buckets=(5, 10, 20, 30, 60, 90, 120, 180, 300, 600, 1200, 1800, 3600),

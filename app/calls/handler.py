@@ -15,7 +15,7 @@ from structlog.contextvars import bound_contextvars
 from app.agents.directory import CLOSED_SENTENCE, AgentDirectory, Answer
 from app.calls.live import LiveCalls
 from app.engines.build import Engines
-from app.metrics import CALLS_ACTIVE, CALLS_ENDED, CALLS_REFUSED
+from app.metrics import CALLS_REFUSED
 from app.recordings.service import Recordings
 from app.voice.events import CallNoted, CallRefused
 from app.voice.ports import CallRecorder
@@ -87,7 +87,6 @@ class CallDesk:
         if answer.transfer_to:
             _keep(self._onward, carrier_call_id, answer.transfer_to)
         self._live.begin(carrier_call_id, call_id, session)
-        CALLS_ACTIVE.inc()
         cause = HangupCause.SERVER_ERROR
         with bound_contextvars(call_id=str(call_id)):
             log.info("call answered", agent=active.profile.name, carrier=leg.info.carrier)
@@ -96,8 +95,6 @@ class CallDesk:
             except Exception:  # the edge of the call
                 log.exception("call failed")
             finally:
-                CALLS_ACTIVE.dec()
-                CALLS_ENDED.labels(str(cause)).inc()
                 self._live.finish(carrier_call_id, call_id)
                 self._remember(carrier_call_id, call_id)
                 log.info("call ended", cause=str(cause))

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from app.metrics import (
-    AGENT_CALL_SECONDS,
-    AGENT_CALLS_ACTIVE,
-    AGENT_CALLS_ENDED,
-    BARGE_INS,
-    REPLIES,
-    STAGE_SECONDS,
-)
+from app.metrics import BARGE_INS, CALL_SECONDS, CALLS_ACTIVE, CALLS_ENDED, REPLIES, STAGE_SECONDS
 from app.observability.turns import CallBegan, CallOver, Happened, Seen, TurnMeasured
 
 
@@ -29,10 +22,10 @@ class Measures:
             case Happened(name="barge_in"):
                 BARGE_INS.labels(seen.agent).inc()
             case CallBegan():
-                AGENT_CALLS_ACTIVE.labels(seen.agent).inc()
+                CALLS_ACTIVE.labels(seen.agent).inc()
             case CallOver():
-                AGENT_CALLS_ACTIVE.labels(seen.agent).dec()
-                AGENT_CALLS_ENDED.labels(seen.agent, seen.cause, seen.outcome).inc()
-                AGENT_CALL_SECONDS.labels(seen.agent).observe(seen.seconds)
+                CALLS_ACTIVE.labels(seen.agent).dec()
+                CALLS_ENDED.labels(seen.agent, seen.cause, seen.outcome).inc()
+                CALL_SECONDS.labels(seen.agent).observe(seen.seconds)
             case _:
                 pass

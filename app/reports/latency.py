@@ -7,7 +7,7 @@ percentiles are exact to half a millisecond.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import chain
@@ -17,11 +17,12 @@ from sqlalchemy import ARRAY, DateTime, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.calls.hours import SETTLED, hour_of, lock_hours
+from app.db.session import Database
 
 STAGES = ("stt", "endpoint", "llm", "phrase", "tts", "send", "response")
 PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 HOUR = timedelta(hours=1)
-CHUNK_HOURS = 24  # counted by one statement
+CHUNK_HOURS = 24  # counted by one transaction
 
 _FIRST = text("SELECT min(at) FROM turns WHERE response_ms IS NOT NULL")
 _COUNTED = text(
@@ -101,28 +102,37 @@ async def latencies_by_day(
     return {day: _percentiles(days[day]) for day in sorted(days)}
 
 
-async def count_closed_hours(session: AsyncSession, *, now: datetime | None = None, most: int = 1000) -> int:
-    """Count hours that are over and not counted yet, oldest first; returns how many.
+async def count_closed_hours(database: Database, *, now: datetime | None = None) -> int:
+    """Count the hours that are over and not counted yet, oldest first; returns how many.
 
-    Safe in several processes at once, and beside turns that are being stored late.
+    Safe in several processes at once, and beside turns that are being stored late: these wait for a
+    transaction of at most ``CHUNK_HOURS``.
     """
-    await lock_hours(session)
-    await session.execute(text("SET LOCAL work_mem = '64MB'"))  # for the sort of a day's values
-    first = await session.scalar(_FIRST)
-    if first is None:
-        return 0
     last = hour_of((now or datetime.now(UTC)) - SETTLED)
-    spans = await _uncounted(session, hour_of(first), last)
     counted = 0
-    for since, until in _chunks(spans):
-        if counted >= most:
-            break
-        hours = list(_hours(since, until))
-        await session.execute(_FORGET, {"hours": hours})
-        await session.execute(_COUNT, {"since": since, "until": until})
-        await session.execute(_MARK, {"hours": hours})
-        counted += len(hours)
-    return counted
+    while True:
+        async with database.transaction() as session:
+            hours = await _count_oldest(session, last)
+        if not hours:
+            return counted
+        counted += hours
+
+
+async def _count_oldest(session: AsyncSession, last: datetime) -> int:
+    """Count the oldest of the hours before ``last`` that are not counted."""
+    await lock_hours(session)
+    first = await session.scalar(_FIRST)
+    spans = [] if first is None else await _uncounted(session, hour_of(first), last)
+    if not spans:
+        return 0
+    since, until = spans[0]
+    until = min(until, since + CHUNK_HOURS * HOUR)
+    hours = [since + n * HOUR for n in range((until - since) // HOUR)]
+    await session.execute(text("SET LOCAL work_mem = '64MB'"))  # for the sort of a day's values
+    await session.execute(_FORGET, {"hours": hours})
+    await session.execute(_COUNT, {"since": since, "until": until})
+    await session.execute(_MARK, {"hours": hours})
+    return len(hours)
 
 
 Count = tuple[str, int, int]
@@ -188,17 +198,3 @@ def stage_percentiles(stage: str, counts: dict[int, int]) -> StagePercentiles:
     upper = values[np.searchsorted(below, np.ceil(places), side="right")]
     found = lower + (upper - lower) * (places - np.floor(places))
     return StagePercentiles(stage, int(below[-1]), tuple(float(value) for value in found))
-
-
-def _hours(since: datetime, until: datetime) -> Iterator[datetime]:
-    while since < until:
-        yield since
-        since += HOUR
-
-
-def _chunks(spans: Iterable[tuple[datetime, datetime]]) -> Iterator[tuple[datetime, datetime]]:
-    for since, until in spans:
-        begins = since
-        while begins < until:
-            yield begins, min(until, begins + CHUNK_HOURS * HOUR)
-            begins += CHUNK_HOURS * HOUR

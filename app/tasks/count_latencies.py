@@ -15,5 +15,4 @@ def count_latencies() -> int:
 
 
 async def _count(tools: Tools) -> int:
-    async with tools.database.transaction() as session:
-        return await count_closed_hours(session)
+    return await count_closed_hours(tools.database)

@@ -24,8 +24,7 @@ def watch_latency() -> None:
 async def _watch(tools: Tools) -> None:
     """Raises when the database is away. What was told of once is not told of again."""
     now = datetime.now(UTC)
-    async with tools.database.transaction() as session:
-        await count_closed_hours(session, now=now)
+    await count_closed_hours(tools.database, now=now)
     async with tools.database.transaction() as session:
         found = await watch(session, now.date() - timedelta(days=1))
     for one in found:

@@ -56,9 +56,10 @@ async def test_a_sentence_waits_until_the_caller_has_spoken(carrier: Carrier, ap
 
     async def caller(phone: Phone) -> None:
         await phone.wait(1.0)
+        phone.speak(said)
+        await phone.wait(0.8)  # the agent has heard by now that somebody speaks
         speaking.set()
-        await phone.say(said)
-        await phone.wait(20)
+        await phone.wait(22)
 
     async def operator() -> None:
         await speaking.wait()

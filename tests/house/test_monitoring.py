@@ -137,7 +137,7 @@ def test_what_the_issue_asks_for_is_watched() -> None:
     asked = {one.name for rule in RULES for one in check(rule["expr"]).selectors}
     assert asked >= {
         "trunkline_stage_seconds_bucket",
-        "trunkline_agent_calls_ended_total",
+        "trunkline_calls_ended_total",
         "trunkline_calls_refused_total",
         "trunkline_engine_breaker",
         "trunkline_spool_waiting_events",

@@ -47,7 +47,7 @@ def test_calls_are_counted_by_agent_and_engine() -> None:
     call, agent = uuid4(), "measured"
     observers = Observers(FakeRecorder(), [Measures()], ENGINES)
     observers.record(begun(call, agent))
-    assert metric("trunkline_agent_calls_active", agent=agent) == 1
+    assert metric("trunkline_calls_active", agent=agent) == 1
     for event in (
         greeted(call),
         answered(call),
@@ -58,10 +58,10 @@ def test_calls_are_counted_by_agent_and_engine() -> None:
     ):
         observers.record(event)
 
-    assert metric("trunkline_agent_calls_active", agent=agent) == 0
+    assert metric("trunkline_calls_active", agent=agent) == 0
     labels = {"agent": agent, "cause": "server_error", "outcome": "us"}
-    assert metric("trunkline_agent_calls_ended_total", **labels) == 1
-    assert metric("trunkline_agent_call_seconds_sum", agent=agent) == 30.0
+    assert metric("trunkline_calls_ended_total", **labels) == 1
+    assert metric("trunkline_call_seconds_sum", agent=agent) == 30.0
     assert metric("trunkline_barge_ins_total", agent=agent) == 1
     assert metric("trunkline_replies_total", agent=agent, interrupted="no") == 1
     assert metric("trunkline_replies_total", agent=agent, interrupted="yes") == 2

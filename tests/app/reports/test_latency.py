@@ -77,8 +77,7 @@ async def test_counted_hours_say_the_same(client: AsyncClient, store: Store, dat
     queries = [{}, {"agent": "parcel"}, {"since": since.isoformat(), "until": until.isoformat()}]
     before = [await _report(client, **query) for query in queries]
 
-    async with database.transaction() as session:
-        assert await count_closed_hours(session, now=NOON + timedelta(hours=3, minutes=30)) == 3
+    assert await count_closed_hours(database, now=NOON + timedelta(hours=3, minutes=30)) == 3
 
     assert [await _report(client, **query) for query in queries] == before
     async with database.transaction() as session:
@@ -92,14 +91,18 @@ async def test_an_hour_is_counted_anew_when_a_turn_comes_late(
     client: AsyncClient, store: Store, database: Database
 ) -> None:
     await store(*whole_call(1, latency=TurnLatency(response=500.0)))
-    async with database.transaction() as session:
-        assert await count_closed_hours(session, now=LATER) == 2
-        assert await count_closed_hours(session, now=LATER) == 0
+    assert await count_closed_hours(database, now=LATER) == 2
+    assert await count_closed_hours(database, now=LATER) == 0
     await store(*whole_call(1, at=NOON + timedelta(minutes=5), latency=TurnLatency(response=700.0)))
     assert (await _report(client))["turns"] == 2
-    async with database.transaction() as session:
-        assert await count_closed_hours(session, now=LATER) == 1
+    assert await count_closed_hours(database, now=LATER) == 1
     assert (await _report(client))["turns"] == 2
+
+
+async def test_days_are_counted_one_after_the_other(store: Store, database: Database) -> None:
+    for day in (0, 3):
+        await store(*whole_call(1, at=NOON + timedelta(days=day), latency=TurnLatency(response=500.0)))
+    assert await count_closed_hours(database, now=NOON + timedelta(days=3, hours=2, minutes=10)) == 74
 
 
 async def test_percentiles_by_day(client: AsyncClient, store: Store) -> None:

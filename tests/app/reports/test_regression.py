@@ -109,8 +109,7 @@ async def fill(database: Database, agent: str, factors: list[float], turns: int 
 async def test_an_agent_that_became_slower_is_told_of_once(database: Database) -> None:
     await fill(database, "slower", [1.0] * 7 + [1.4])
     await fill(database, "steady", [1.0] * 8)
-    async with database.transaction() as session:
-        await count_closed_hours(session, now=NOON + timedelta(days=1))
+    await count_closed_hours(database, now=NOON + timedelta(days=1))
     for told in (1, 0, 0):
         async with database.transaction() as session:
             found = await watch_latency(session, DAY)
