@@ -2,7 +2,7 @@
 
 Calls, turns and events are partitioned by month, each by its own time, so that old ones can be dropped and
 the newest stay small enough for memory. No foreign key joins them: what deletes calls deletes the rest
-(``app.calls.erasure`` lists the tables).
+(``app.calls.erasing.tables`` lists the tables).
 """
 
 from __future__ import annotations

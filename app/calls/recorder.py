@@ -16,10 +16,10 @@ from uuid import UUID
 
 import structlog
 
-from app.calls.backlog import Backlog
-from app.calls.rows import Entry
-from app.calls.spool import Spool
-from app.calls.storing import Storing
+from app.calls.spool.spool import Spool
+from app.calls.writing.backlog import Backlog
+from app.calls.writing.rows import Entry
+from app.calls.writing.storing import Storing
 from app.db.session import Database, describe, is_away
 from app.metrics import RECORDER_FAILURES, RECORDER_LOST, RECORDER_WAITING, SPOOL_FAILURES
 from app.voice.events import CallEnded, CallRecord, CallStarted

@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.calls.models import Call, CallEvent, Instance, Leg, Turn
-from app.calls.rows import END_LEGS
+from app.calls.writing.rows import END_LEGS
 from app.outbox.repository import owe
 
 SPOOL_SECONDS = 60.0

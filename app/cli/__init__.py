@@ -9,7 +9,7 @@ import typer
 from app.agents.directory import StoredProfileError, UnknownAgent
 from app.agents.files import AgentFileError
 from app.auth.service import WeakKey
-from app.calls.spool_folder import SpoolUnavailable
+from app.calls.spool.folder import SpoolUnavailable
 from app.cli import bench, calling, db, erasing, keys, latency, models, serving, twilio, voices, worker
 from app.db.errors import DatabaseError
 from app.engines.errors import EngineUnavailable

@@ -11,12 +11,12 @@ import typer
 import uvloop
 
 from app.audit.service import OURSELVES
-from app.calls.erasing import Erased, OwnNumber, erase_caller
+from app.calls.erasing.caller import Erased, OwnNumber, erase_caller
 from app.cli.settings import read_settings
 from app.db.start import open_database
 from app.recordings.stores import StoreError
 from app.tasks.stores import build_store
-from config.erasure import erasure_key
+from config.erasure_key import erasure_key
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
 

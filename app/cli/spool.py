@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.calls.spool_folder import SPOOL, SpoolState, states
+from app.calls.spool.folder import SPOOL, SpoolState, states
 from app.cli.settings import read_settings
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from sqlalchemy import ARRAY, DateTime, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.calls.hours import SETTLED, hour_of, lock_hours
+from app.calls.writing.hours import SETTLED, hour_of, lock_hours
 from app.db.session import Database
 
 STAGES = ("stt", "endpoint", "llm", "phrase", "tts", "send", "response")

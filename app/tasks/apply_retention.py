@@ -5,8 +5,8 @@ from __future__ import annotations
 import structlog
 
 from app.agents.loading import load_agents
-from app.calls.retention import Days, Retention
-from app.calls.retention import apply_retention as apply
+from app.calls.erasing.retention import Days, Retention
+from app.calls.erasing.retention import apply_retention as apply
 from app.recordings.stores import StoreError
 from app.rest.once import forget_old_answers
 from app.tasks.celery import celery

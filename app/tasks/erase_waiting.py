@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from app.calls import erasing
+from app.calls.erasing import caller
 from app.recordings.stores import StoreError
 from app.tasks.celery import celery
 from app.tasks.runtime import run_task
@@ -21,7 +21,7 @@ def erase_waiting() -> int:
 
 async def _erase(tools: Tools) -> int:
     try:
-        return await erasing.erase_waiting(tools.database, tools.places.store)
+        return await caller.erase_waiting(tools.database, tools.places.store)
     except StoreError as error:
         _log.error("a recording that is to be erased cannot be deleted; it is tried again", reason=str(error))
         return 0

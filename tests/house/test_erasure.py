@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import Uuid
 
-from app.calls.erasure import KEYS, TABLES
-from app.calls.retention import _PARTITIONED
+from app.calls.erasing.retention import _PARTITIONED
+from app.calls.erasing.tables import KEYS, TABLES
 from app.db.base import Base
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 from typer.testing import CliRunner
 
-from app.calls.rows import Entry
-from app.calls.spool_codec import encode
-from app.calls.spool_folder import SpoolFolder
+from app.calls.spool.codec import encode
+from app.calls.spool.folder import SpoolFolder
+from app.calls.writing.rows import Entry
 from app.cli.db import cli
 from tests.app.calls.events import whole_call
 

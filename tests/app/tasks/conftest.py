@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from app.agents.models import Agent, AgentVersion
 from app.calls.presence import Presence
-from app.calls.rows import Entry, write_entries
+from app.calls.writing.rows import Entry, write_entries
 from app.db.session import Database
 from app.tasks.tools import Tools
 from app.voice.events import CallRecord

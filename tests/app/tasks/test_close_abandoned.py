@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from app.calls.presence import Presence
-from app.calls.rows import Entry, write_entries
+from app.calls.writing.rows import Entry, write_entries
 from app.db.session import Database
 from app.tasks.celery import celery, configuration
 from config.settings import Settings

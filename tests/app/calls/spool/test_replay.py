@@ -21,19 +21,19 @@ from structlog.testing import capture_logs
 
 from app.calls.presence import Presence
 from app.calls.recorder import Recorder
-from app.calls.rows import Entry
 from app.calls.service import close_abandoned
-from app.calls.spool_codec import encode, encode_stored
-from app.calls.spool_folder import SpoolFolder, spool_paths
-from app.calls.spool_replay import SpoolReplay
+from app.calls.spool.codec import encode, encode_stored
+from app.calls.spool.folder import SpoolFolder, spool_paths
+from app.calls.spool.replay import SpoolReplay
+from app.calls.writing.rows import Entry
 from app.db.session import Database
 from app.voice.events import CallEnded, CallNoted, CallRecord, CallStarted, TurnCompleted
 from config.settings import ROOT
 from tests.app.calls.conftest import running
 from tests.app.calls.events import ended, noted, started, turn, whole_call
+from tests.app.calls.spool.victims import AWAY, story
 from tests.app.calls.test_presence import silence
 from tests.app.calls.test_recorder import count, lost
-from tests.app.calls.victims import AWAY, story
 
 ROUNDS = int(os.environ.get("SPOOL_KILLS", "15")) // 3
 
@@ -226,7 +226,7 @@ async def test_a_spool_is_stored_by_one_process(database: Database, root: Path) 
 async def test_it_looks_again_and_again(
     database: Database, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.calls.spool_replay.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("app.calls.spool.replay.LOOK_SECONDS", 0.02)
     async with asyncio.TaskGroup() as tasks:
         looking = tasks.create_task(SpoolReplay(database, root).run())
         await asyncio.sleep(0.05)
@@ -245,7 +245,7 @@ async def test_kills_at_any_moment_lose_nothing(database: Database, root: Path) 
     url = database.engine.url.render_as_string(hide_password=False)
     rng = random.Random(5)
     victims = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.app.calls.victims", str(root)),
+        *(sys.executable, "-m", "tests.app.calls.spool.victims", str(root)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT.parent,

@@ -7,8 +7,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.calls.backlog import Backlog
-from app.calls.rows import Entry
+from app.calls.writing.backlog import Backlog
+from app.calls.writing.rows import Entry
 from tests.app.calls.events import noted
 
 EVENT = noted(UUID(int=1))

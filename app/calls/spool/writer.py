@@ -15,9 +15,9 @@ from time import perf_counter
 
 import structlog
 
-from app.calls.rows import Entry
-from app.calls.spool_codec import Unencodable, encode, encode_stored
-from app.calls.spool_folder import SpoolFolder
+from app.calls.spool.codec import Unencodable, encode, encode_stored
+from app.calls.spool.folder import SpoolFolder
+from app.calls.writing.rows import Entry
 from app.metrics import SPOOL_BYTES, SPOOL_FAILURES, SPOOL_OLDEST_SECONDS, SPOOL_SYNC_SECONDS, SPOOL_WAITING
 
 SEGMENT_BYTES = 1024 * 1024  # of a file; read back as a whole, some 1,500 turns

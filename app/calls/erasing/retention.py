@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.calls.erasure import BATCH, Found, delete_calls, delete_files, delete_words, recorded, summed
+from app.calls.erasing.tables import BATCH, Found, delete_calls, delete_files, delete_words, recorded, summed
 from app.db.session import Database
 from app.recordings.ports import Store
 

@@ -19,7 +19,7 @@ from uuid import UUID
 
 import orjson
 
-from app.calls.spool_codec import decode
+from app.calls.spool.codec import decode
 
 SPOOL = "spool"  # under the data directory
 _LOCK = "lock"

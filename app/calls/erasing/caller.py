@@ -14,8 +14,8 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.audit.service import Action, Actor, write_audit
-from app.calls import erasure
-from app.calls.erasure import Found
+from app.calls.erasing import tables
+from app.calls.erasing.tables import Found
 from app.db.session import Database
 from app.outbox import repository as outbox
 from app.recordings.ports import Store
@@ -55,7 +55,7 @@ async def erase_caller(database: Database, store: Store, number: str, key: bytes
     async with database.transaction() as session:
         if await session.scalar(_OWN, {"number": number}):
             raise OwnNumber("this is one of the numbers that callers dial; name the caller's number")
-        found = await erasure.calls_of(session, number)
+        found = await tables.calls_of(session, number)
     rows, files = [], 0
     left: list[UUID] = []
     for call in found:
@@ -70,7 +70,7 @@ async def erase_caller(database: Database, store: Store, number: str, key: bytes
         answers = (await session.execute(_ANSWERS, {"number": number.encode()})).all()
         erased = Erased(
             hash=hashed(number, key),
-            rows=erasure.summed([*rows, {"idempotent_requests": len(answers)}]),
+            rows=tables.summed([*rows, {"idempotent_requests": len(answers)}]),
             files=files,
             waiting=len(left),
         )
@@ -101,7 +101,7 @@ async def _erase_one(database: Database, store: Store, call: Found) -> tuple[dic
         if not alone:
             return None
         async with database.transaction() as session:
-            keys = await erasure.recorded(session, [call])
-        await erasure.delete_files(store, keys)
+            keys = await tables.recorded(session, [call])
+        await tables.delete_files(store, keys)
         async with database.transaction() as session:
-            return await erasure.delete_calls(session, [call]), len(keys)
+            return await tables.delete_calls(session, [call]), len(keys)

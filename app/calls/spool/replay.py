@@ -21,10 +21,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.calls.models import Call, Instance
-from app.calls.rows import Entry, write_entries
-from app.calls.spool_codec import Contents, decode
-from app.calls.spool_folder import SpoolFolder, first_number, spool_paths
-from app.calls.storing import Storing
+from app.calls.spool.codec import Contents, decode
+from app.calls.spool.folder import SpoolFolder, first_number, spool_paths
+from app.calls.writing.rows import Entry, write_entries
+from app.calls.writing.storing import Storing
 from app.db.session import Database, describe, is_away
 from app.metrics import (
     CALLS_ABANDONED,

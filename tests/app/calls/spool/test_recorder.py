@@ -15,16 +15,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.calls import recorder as module
-from app.calls import spool_writer
 from app.calls.presence import Presence
 from app.calls.recorder import Recorder
-from app.calls.spool import Spool
-from app.calls.spool_folder import states
-from app.calls.spool_replay import SpoolReplay
+from app.calls.spool import writer as spool_writer
+from app.calls.spool.folder import states
+from app.calls.spool.replay import SpoolReplay
+from app.calls.spool.spool import Spool
 from app.db.session import Database
 from tests.app.calls.conftest import running
 from tests.app.calls.events import ended, noted, started, turn, whole_call
-from tests.app.calls.outages import Relay
+from tests.app.calls.spool.outages import Relay
 from tests.app.calls.test_recorder import count, lost
 
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
-from app.calls.rows import Entry
+from app.calls.writing.rows import Entry
 
 
 class Backlog:

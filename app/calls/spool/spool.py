@@ -2,7 +2,7 @@
 
 A thread of its own writes, so that a disk that stalls holds up neither the event loop nor what goes to the
 database. A killed process loses at most what it recorded in its last milliseconds, a machine that crashes its
-last second; what it leaves is stored by ``app.calls.spool_replay`` when the next process starts.
+last second; what it leaves is stored by ``app.calls.spool.replay`` when the next process starts.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from uuid import UUID
 
 import structlog
 
-from app.calls.rows import Entry
-from app.calls.spool_codec import decode
-from app.calls.spool_folder import SpoolFolder, first_number
-from app.calls.spool_writer import SpoolWriter
+from app.calls.spool.codec import decode
+from app.calls.spool.folder import SpoolFolder, first_number
+from app.calls.spool.writer import SpoolWriter
+from app.calls.writing.rows import Entry
 from app.metrics import SPOOL_FAILURES
 
 CLOSE_SECONDS = 5.0  # for the disk, at the end

@@ -15,13 +15,13 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from app.calls import spool as spool_module
-from app.calls import spool_writer as module
-from app.calls.rows import Entry
-from app.calls.spool import Spool
-from app.calls.spool_codec import decode
-from app.calls.spool_folder import SpoolFolder, SpoolUnavailable, states
-from app.calls.spool_writer import SpoolWriter
+from app.calls.spool import spool as spool_module
+from app.calls.spool import writer as module
+from app.calls.spool.codec import decode
+from app.calls.spool.folder import SpoolFolder, SpoolUnavailable, states
+from app.calls.spool.spool import Spool
+from app.calls.spool.writer import SpoolWriter
+from app.calls.writing.rows import Entry
 from tests.app.calls.events import noted, turn
 
 CALL = UUID(int=1)

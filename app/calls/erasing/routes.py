@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.audit.service import Who
 from app.auth.service import Role
-from app.calls.erasing import OwnNumber, erase_caller
+from app.calls.erasing.caller import OwnNumber, erase_caller
 from app.errors import Conflict, Unavailable, problem_docs
 from app.numbers.schemas import PhoneNumber
 from app.recordings.ports import Store

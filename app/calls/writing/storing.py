@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.calls.models import Call
-from app.calls.rows import Entry, write_entries
+from app.calls.writing.rows import Entry, write_entries
 from app.db.session import Database, describe, is_away, sqlstate
 from app.metrics import RECORDER_BATCH_EVENTS, RECORDER_BATCH_SECONDS, RECORDER_LOST, RECORDER_WRITTEN
 from app.voice.events import CallEnded, CallRecord, CallRefused, CallStarted

@@ -14,11 +14,11 @@ from sqlalchemy import text
 from app.api import ApiParts
 from app.audit.service import OURSELVES
 from app.auth.service import Role
-from app.calls.erasing import OwnNumber, erase_caller, erase_waiting, hashed
-from app.calls.erasure import TABLES
+from app.calls.erasing.caller import OwnNumber, erase_caller, erase_waiting, hashed
+from app.calls.erasing.retention import Days, Retention, apply_retention
+from app.calls.erasing.tables import TABLES
 from app.calls.presence import Presence
-from app.calls.retention import Days, Retention, apply_retention
-from app.calls.rows import Entry, write_entries
+from app.calls.writing.rows import Entry, write_entries
 from app.db.partitions import make_partitions
 from app.db.session import Database
 from app.outbox.repository import alone_with

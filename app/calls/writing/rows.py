@@ -18,8 +18,8 @@ from sqlalchemy import Table, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.calls.hours import count_again
 from app.calls.models import Call, CallEvent, Leg, RefusedCall, Turn
+from app.calls.writing.hours import count_again
 from app.outbox.repository import owe
 from app.voice.events import (
     CallEnded,

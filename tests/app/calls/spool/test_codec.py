@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.calls.rows import Entry
-from app.calls.spool_codec import MARKER, Unencodable, decode, encode, encode_stored
+from app.calls.spool.codec import MARKER, Unencodable, decode, encode, encode_stored
+from app.calls.writing.rows import Entry
 from app.voice.events import CallRecord
 from tests.app.calls.events import noted, whole_call
 

@@ -20,7 +20,7 @@ from typing import Any, get_args
 import orjson
 from pydantic import TypeAdapter
 
-from app.calls.rows import Entry
+from app.calls.writing.rows import Entry
 from app.voice.events import CallRecord
 
 MARKER = b"\xf5TL\x01"

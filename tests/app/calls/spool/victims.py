@@ -1,4 +1,4 @@
-"""Processes that record calls until they are killed: ``python -m tests.app.calls.victims ROOT``.
+"""Processes that record calls until they are killed: ``python -m tests.app.calls.spool.victims ROOT``.
 
 Each line of standard input, ``SEED URL``, forks one. It says its pid, its instance and, again and again, how
 many events of ``story(SEED)`` its spool has written: lines of ``SEED WORD VALUE``.
@@ -20,10 +20,11 @@ from uuid import UUID
 
 import structlog
 
-from app.calls import recorder, spool_writer
+from app.calls import recorder
 from app.calls.presence import Presence
 from app.calls.recorder import Recorder
-from app.calls.spool import Spool
+from app.calls.spool import writer as spool_writer
+from app.calls.spool.spool import Spool
 from app.db.session import Database
 from app.voice.events import CallRecord
 from tests.app.calls.events import ended, noted, started, turn

@@ -1,0 +1,1 @@
+"""Events of calls on disk until the database has them: a spool a process."""

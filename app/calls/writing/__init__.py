@@ -1,0 +1,1 @@
+"""From events of calls to rows, in order, in batches."""
