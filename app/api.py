@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from app.agents.routes import router as agents
 from app.agents.trying import TryingRoom
 from app.audit.routes import router as audit
-from app.calls.erasing_routes import router as erasures
+from app.calls.erasing.routes import router as erasures
 from app.calls.live_routes import router as live
 from app.calls.routes import router as calls
 from app.db.session import Database

@@ -25,7 +25,7 @@ from app.rest.limiting import RateLimits
 from app.services import Services, open_services
 from app.voices.preview import Previewer
 from app.webhooks.guard import Guard
-from config.erasure import erasure_key
+from config.erasure_key import erasure_key
 from config.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -17,9 +17,9 @@ from app.calls.handler import CallDesk
 from app.calls.live import LiveCalls
 from app.calls.presence import Presence
 from app.calls.recorder import Recorder
-from app.calls.spool import Spool
-from app.calls.spool_folder import SPOOL
-from app.calls.spool_replay import SpoolReplay
+from app.calls.spool.folder import SPOOL
+from app.calls.spool.replay import SpoolReplay
+from app.calls.spool.spool import Spool
 from app.db.notify import Listener
 from app.db.partitions import keep_partitions
 from app.db.session import Database

@@ -21,7 +21,7 @@ from app.api import PATH, ApiParts, create_api
 from app.audit.service import OURSELVES
 from app.auth.service import Role, create_key
 from app.calls.presence import Presence
-from app.calls.rows import Entry, write_entries
+from app.calls.writing.rows import Entry, write_entries
 from app.db.session import Database
 from app.engines.fallback.language_model import FallbackLanguageModel
 from app.engines.fallback.synthesiser import FallbackSynthesiser

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from app.auth.service import Role
 from app.calls.presence import Presence
-from app.calls.rows import Entry, write_entries
+from app.calls.writing.rows import Entry, write_entries
 from app.db.session import Database
 from app.postcall.plan import STEPS
 from app.postcall.repository import began_at, plan_steps
