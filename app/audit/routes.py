@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from sqlalchemy import Select, select
 
 from app.audit.models import AuditEntry
@@ -15,6 +15,7 @@ from app.auth.service import Role
 from app.db.request import Transaction
 from app.rest.listing import Asked, Listing
 from app.rest.route import rest_router
+from app.rest.times import Since, Until
 
 ENTRIES = Listing(
     "entries",
@@ -36,8 +37,8 @@ class Wanted(BaseModel):
     resource_id: _Text = None
     action: Action | None = None
     key_id: Annotated[int | None, Query(ge=1, lt=2**31)] = None
-    since: Annotated[AwareDatetime | None, Query(description="From this time on")] = None
-    until: Annotated[AwareDatetime | None, Query(description="Before this time")] = None
+    since: Since = None
+    until: Until = None
 
 
 @router.get("", response_model=ENTRIES.schema, response_model_exclude_unset=True)
@@ -47,8 +48,7 @@ async def audit(
     wanted: Annotated[Wanted, Depends()],
 ) -> BaseModel:
     """Changes through the API and the command line, newest first."""
-    rows, cursor = await ENTRIES.rows(session, _narrowed(select(AuditEntry), wanted), asked)
-    return ENTRIES.page([AuditDetail.model_validate(row) for row in rows], cursor, asked)
+    return await ENTRIES.answer(session, _narrowed(select(AuditEntry), wanted), asked)
 
 
 def _narrowed(query: Select[tuple[AuditEntry]], wanted: Wanted) -> Select[tuple[AuditEntry]]:

@@ -7,7 +7,8 @@ call reads it there and obeys. So it does not matter which process was asked, an
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -23,9 +24,11 @@ from app.db.notify import Payload, notify
 from app.db.session import Database
 from app.errors import Conflict, NotFound
 from app.metrics import LIVE_COMMANDS
+from app.voice.session import CallSession
 from telephony.errors import HangupCause
 
 TOPIC = "live"
+LONGEST_CALL = timedelta(days=1)
 
 _log = structlog.get_logger(__name__)
 
@@ -59,30 +62,53 @@ async def command(session: AsyncSession, who: Actor, call_id: UUID, what: Comman
 
 
 class CallControl:
-    """Obeys the commands for this process's calls. Its ``obey`` is to be subscribed to ``TOPIC``."""
+    """Obeys the commands for this process's calls, each once, in their order.
+
+    Its ``obey`` and ``catch_up`` are to be subscribed to ``TOPIC``.
+    """
 
     def __init__(self, database: Database, live: LiveCalls) -> None:
         self._database = database
         self._live = live
+        self._obeyed: dict[UUID, set[int]] = {}  # numbers of the commands of each running call
 
     async def obey(self, message: Payload) -> None:
         """Do what a command says, if its call is ours. Raises what a message of another kind raises."""
-        call_id, number = UUID(str(message["call"])), int(message["number"])
-        session = self._live.session(call_id)
-        if session is None:
+        await self._obey_those_of([UUID(str(message["call"]))])
+
+    async def catch_up(self) -> None:
+        """Do what was asked while no message could be heard."""
+        await self._obey_those_of(self._live.call_ids())
+
+    async def _obey_those_of(self, calls: Sequence[UUID]) -> None:
+        sessions = {call: session for call in calls if (session := self._live.session(call)) is not None}
+        if not sessions:
             return
-        query = select(CallEvent).where(CallEvent.call_id == call_id, CallEvent.number == number)
+        running = set(self._live.call_ids())
+        self._obeyed = {call: numbers for call, numbers in self._obeyed.items() if call in running}
+        query = (
+            select(CallEvent)
+            .where(CallEvent.call_id.in_(sessions), CallEvent.name.in_([each.value for each in Command]))
+            .where(CallEvent.at > datetime.now(UTC) - LONGEST_CALL)
+            .order_by(CallEvent.number)
+        )
         async with self._database.transaction() as transaction:
-            event = await transaction.scalar(query)
-        if event is None:
-            return
-        text = str(event.detail.get("text", ""))
-        match Command(event.name):
-            case Command.HANG_UP:
-                session.end(text, HangupCause.AGENT)
-            case Command.SAY:
-                session.announce(text)
-            case Command.ADVISE:
-                session.advise(text)
-        LIVE_COMMANDS.labels(event.name).inc()
-        _log.info("an operator's command was obeyed", call_id=str(call_id), command=event.name)
+            events = (await transaction.scalars(query)).all()
+        for event in events:
+            obeyed = self._obeyed.setdefault(event.call_id, set())
+            if event.number not in obeyed:
+                obeyed.add(event.number)
+                _obey(sessions[event.call_id], event)
+
+
+def _obey(session: CallSession, event: CallEvent) -> None:
+    text = str(event.detail.get("text", ""))
+    match Command(event.name):
+        case Command.HANG_UP:
+            session.end(text, HangupCause.AGENT)
+        case Command.SAY:
+            session.announce(text)
+        case Command.ADVISE:
+            session.advise(text)
+    LIVE_COMMANDS.labels(event.name).inc()
+    _log.info("an operator's command was obeyed", call_id=str(event.call_id), command=event.name)

@@ -66,6 +66,10 @@ class LiveCalls:
         """Our id of a running call."""
         return self._call_ids.get(carrier_call_id)
 
+    def call_ids(self) -> list[UUID]:
+        """Our ids of all running calls."""
+        return list(self._sessions)
+
     def session(self, call_id: UUID) -> CallSession | None:
         """The running conversation with this id."""
         return self._sessions.get(call_id)

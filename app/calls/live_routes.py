@@ -12,17 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.audit.service import Who
 from app.auth.service import Role
 from app.calls.control import Command, command
-from app.calls.models import Call
 from app.calls.repository import running_calls
 from app.calls.schemas import CallSummary
+from app.calls.service import CALLS
 from app.db.request import Transaction
 from app.errors import problem_docs
-from app.rest.listing import Asked, Listing
+from app.rest.listing import Asked
 from app.rest.route import needs, rest_router
-
-RUNNING = Listing(
-    "calls", CallSummary, {"started_at": Call.started_at}, (Call.started_at, Call.id), "-started_at"
-)
 
 router = rest_router("/live", "live calls")
 
@@ -54,17 +50,17 @@ class Advice(_Request):
 
 
 class Accepted(BaseModel):
-    """The process that answers the call was told. What came of it is in the call's events."""
+    """What was asked stands in the call's events, and the process that answers the call is told of it."""
 
     call_id: UUID
     command: Command
 
 
-@router.get("", response_model=RUNNING.schema, response_model_exclude_unset=True)
-async def running(session: Transaction, asked: Annotated[Asked, Depends(RUNNING.asked)]) -> BaseModel:
+@router.get("", response_model=CALLS.schema, response_model_exclude_unset=True)
+async def running(session: Transaction, asked: Annotated[Asked, Depends(CALLS.asked)]) -> BaseModel:
     """Calls that have not ended, of all processes, newest first."""
-    rows, cursor = await RUNNING.rows(session, running_calls(), asked)
-    return RUNNING.page([CallSummary.model_validate(row) for row in rows], cursor, asked)
+    rows, cursor = await CALLS.rows(session, running_calls(), asked)
+    return CALLS.page([CallSummary.model_validate(row) for row in rows], cursor, asked)
 
 
 @router.post(

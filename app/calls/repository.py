@@ -29,8 +29,6 @@ from app.outbox.repository import owe
 SPOOL_SECONDS = 60.0
 """For what a process that is gone left of its calls to be stored, before the work after them begins."""
 
-STAGES = ("stt", "endpoint", "llm", "phrase", "tts", "send", "response")
-
 
 CLOCK_STEP = timedelta(hours=1)
 """How far the clock of a process may be set back during a call: its turns are looked for from there on."""

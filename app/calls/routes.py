@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 
 from app.auth.service import Role
 from app.calls.repository import CallFilter
@@ -17,6 +17,7 @@ from app.db.request import Transaction
 from app.errors import NotFound, problem_docs
 from app.rest.listing import Asked
 from app.rest.route import rest_router
+from app.rest.times import Since, Until
 from app.voice.events import Outcome
 
 router = rest_router("/calls", "calls", Role.VIEWER)
@@ -37,12 +38,8 @@ def wanted(
     ] = None,
     from_number: Annotated[str | None, Query(pattern=_NUMBER, description="Only this caller's")] = None,
     to_number: Annotated[str | None, Query(pattern=_NUMBER, description="Only calls of this number")] = None,
-    since: Annotated[
-        AwareDatetime | None, Query(description="From this time on, with its offset from UTC")
-    ] = None,
-    until: Annotated[
-        AwareDatetime | None, Query(description="Before this time, with its offset from UTC")
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     q: Annotated[
         str | None,
         Query(

@@ -51,16 +51,16 @@ _PAGE = """
 """
 _IN_ORDER = """
     SELECT call_id, started_at FROM (
-        SELECT call_id, started_at, document FROM call_texts
+        SELECT call_id, started_at, config, document FROM call_texts
         WHERE started_at >= :since AND started_at <= :until {after}
         ORDER BY started_at {order}, call_id {order} LIMIT {read_first}
     ) AS nearest
-    WHERE document @@ ({query}) ORDER BY started_at {order}, call_id {order}
+    WHERE {said} ORDER BY started_at {order}, call_id {order}
 """
 _BY_INDEX = """
     SELECT call_id, started_at FROM (
         SELECT call_id, started_at FROM call_texts
-        WHERE document @@ ({query}) AND started_at >= :since AND started_at <= :until {after} OFFSET 0
+        WHERE ({said}) AND started_at >= :since AND started_at <= :until {after} OFFSET 0
     ) AS matching
     ORDER BY started_at {order}, call_id {order}
 """
@@ -126,7 +126,10 @@ class _Search:
         equal = wanted.equal()
         self._parts = {
             # Configurations are our own constants; as literals they leave nothing open when it is planned.
-            "query": " || ".join(f"websearch_to_tsquery('{config}', :words)" for config in configs),
+            "said": " OR ".join(
+                f"config = '{config}' AND document @@ websearch_to_tsquery('{config}', :words)"
+                for config in configs
+            ),
             "filters": " ".join(f"AND calls.{column} = :{column}" for column in equal),
             "order": "DESC" if descending else "ASC",
             "after": "",

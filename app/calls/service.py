@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.calls import repository
 from app.calls.models import Call, Turn
-from app.calls.repository import STAGES, CallFilter
+from app.calls.repository import CallFilter
 from app.calls.schemas import (
     BackchannelDetail,
     CallDetail,
@@ -26,9 +26,8 @@ from app.calls.schemas import (
 )
 from app.calls.search import search_calls
 from app.metrics import CALLS_ABANDONED
-from app.rest.cursor import write_cursor
 from app.rest.listing import Asked, Listing
-from app.voice.events import Outcome
+from app.voice.events import STAGES, Outcome
 from telephony.errors import HangupCause
 
 ABANDONED_SECONDS = 20.0  # without a heartbeat: six were missed
@@ -48,7 +47,7 @@ async def find_calls(session: AsyncSession, wanted: CallFilter, asked: Asked) ->
     else:
         after = asked.after and (asked.after[0], asked.after[1])
         found = await search_calls(session, wanted, after, descending=asked.descending, limit=asked.limit)
-        rows, cursor = list(found.calls), found.next and write_cursor(asked.sort, found.next)
+        rows, cursor = list(found.calls), found.next and asked.cursor_after(found.next)
     return CALLS.page([CallSummary.model_validate(row) for row in rows], cursor, asked)
 
 

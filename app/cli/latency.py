@@ -21,13 +21,13 @@ def latency(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print p50, p90, p95 and p99 of each stage of the stored turns, in milliseconds."""
-    since = datetime.now(UTC) - timedelta(hours=hours)
+    now = datetime.now(UTC)
 
     async def work() -> LatencyReport:
         settings = read_settings()
         url = settings.database_url.get_secret_value()
         async with open_database(url, settings.data_dir) as database, database.transaction() as session:
-            return await latency_report(session, since=since, agent=agent)
+            return await latency_report(session, since=now - timedelta(hours=hours), until=now, agent=agent)
 
     report = uvloop.run(work())
     if as_json:

@@ -85,8 +85,8 @@ class LatencyLines:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._append(day, b"\n".join(lines) + b"\n")
             if self._cleared is None or day > self._cleared:
-                self._clear(day)
                 self._cleared = day
+                self._clear(day)
 
     def _append(self, day: date, content: bytes) -> None:
         """In one piece, so that no other process's lines come in between."""
@@ -99,6 +99,7 @@ class LatencyLines:
             os.close(descriptor)
 
     def _clear(self, today: date) -> None:
+        """Delete the files of days that are too long ago; what cannot be deleted is tried again tomorrow."""
         oldest = today - timedelta(days=self._days - 1)
         for file in self._folder.glob(f"*{SUFFIX}"):
             try:
@@ -106,7 +107,10 @@ class LatencyLines:
             except ValueError:
                 continue  # not ours
             if day < oldest:
-                file.unlink(missing_ok=True)
+                try:
+                    file.unlink(missing_ok=True)
+                except OSError as error:
+                    self._complain(error)
 
     def _complain(self, error: OSError) -> None:
         now = time.monotonic()

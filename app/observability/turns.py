@@ -11,11 +11,10 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
-from app.voice.events import CallEnded, CallNoted, CallRecord, CallStarted, TurnCompleted, TurnLatency
+from app.voice.events import STAGES, CallEnded, CallNoted, CallRecord, CallStarted, TurnCompleted, TurnLatency
 
 Value: TypeAlias = str | int | float | bool
 
-STAGES = ("stt", "endpoint", "llm", "phrase", "tts", "send", "response")
 PORTS = frozenset({"stt", "llm", "tts"})
 """The stages that an engine of the same port serves."""
 

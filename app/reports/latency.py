@@ -7,19 +7,17 @@ percentiles are exact to half a millisecond.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain
 
-import numpy as np
 from sqlalchemy import ARRAY, DateTime, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.calls.writing.hours import SETTLED, hour_of, lock_hours
 from app.db.session import Database
+from app.voice.events import STAGES
 
-STAGES = ("stt", "endpoint", "llm", "phrase", "tts", "send", "response")
 PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 HOUR = timedelta(hours=1)
 CHUNK_HOURS = 24  # counted by one transaction
@@ -37,14 +35,15 @@ _FORGET = text("DELETE FROM latency_hours WHERE hour = ANY(:hours)").bindparams(
 )
 
 # Turns with the latency of each stage; greetings have no response and stay out. A call lasts a day at most.
+# ``n`` tells the spans of one statement apart.
 _MEASURED = f"""
     FROM turns JOIN calls ON calls.id = turns.call_id
     CROSS JOIN LATERAL (
         VALUES {", ".join(f"('{stage}', turns.{stage}_ms)" for stage in STAGES)}
     ) AS measured (stage, value)
-    WHERE turns.at >= :since AND turns.at < :until AND turns.response_ms IS NOT NULL
-      AND calls.started_at >= cast(:since AS timestamptz) - interval '1 day' AND calls.started_at < :until
-      AND measured.value IS NOT NULL
+    WHERE turns.at >= :since{{n}} AND turns.at < :until{{n}} AND turns.response_ms IS NOT NULL
+      AND calls.started_at >= cast(:since{{n}} AS timestamptz) - interval '1 day'
+      AND calls.started_at < :until{{n}} AND measured.value IS NOT NULL
 """
 _COUNT = text(
     f"""
@@ -53,28 +52,45 @@ _COUNT = text(
     FROM (
         SELECT date_trunc('hour', turns.at) AS hour, calls.agent, measured.stage,
                round(measured.value)::integer AS ms, count(*)::integer AS n
-        {_MEASURED} GROUP BY 1, 2, 3, 4
+        {_MEASURED.format(n="")} GROUP BY 1, 2, 3, 4
     ) AS counted
     GROUP BY hour, agent, stage
     """  # noqa: S608
 )
-_LIVE = text(
-    f"""
-    SELECT date_trunc('day', turns.at) AS day, measured.stage, round(measured.value)::integer AS ms,
-           count(*) AS n
-    {_MEASURED} AND (cast(:agent AS text) IS NULL OR calls.agent = :agent) GROUP BY 1, 2, 3
-    """
-)
-_STORED = text(
-    """
-    SELECT date_trunc('day', hour) AS day, stage, ms, sum(n) AS n
+
+_LIVE = f"""
+    SELECT date_trunc('day', turns.at) AS day, measured.stage, round(measured.value)::integer AS ms, 1 AS n
+    {_MEASURED} AND (cast(:agent AS text) IS NULL OR calls.agent = :agent)
+"""
+_STORED = """
+    SELECT date_trunc('day', hour) AS day, stage, ms, n
     FROM latency_hours JOIN latency_counted USING (hour)
     CROSS JOIN LATERAL unnest(milliseconds, counts) AS counted (ms, n)
-    WHERE hour >= cast(:since AS timestamptz) AND hour < cast(:until AS timestamptz)
+    WHERE hour >= cast(:since_whole AS timestamptz) AND hour < cast(:until_whole AS timestamptz)
       AND (cast(:agent AS text) IS NULL OR agent = :agent)
-    GROUP BY 1, 2, 3
-    """
+"""
+# As ``percentile_cont``: between two values where a percentile falls between them.
+_VALUES = ", ".join(
+    f"lower{n} + (upper{n} - lower{n}) * mod({share} * (turns - 1), 1) AS value{n}"
+    for n, share in enumerate(PERCENTILES)
 )
+_BOUNDS = ", ".join(
+    f"min(ms) FILTER (WHERE upto > floor({share} * (turns - 1))) AS lower{n}, "
+    f"min(ms) FILTER (WHERE upto > ceil({share} * (turns - 1))) AS upper{n}"
+    for n, share in enumerate(PERCENTILES)
+)
+_PERCENTILES = f"""
+    WITH counted AS (
+        SELECT {{day}} AS day, stage, ms, sum(n) AS n FROM ({{parts}}) AS parts GROUP BY 1, 2, 3
+    ), ranked AS (
+        SELECT day, stage, ms, sum(n) OVER (PARTITION BY day, stage ORDER BY ms) AS upto,
+               sum(n) OVER (PARTITION BY day, stage) AS turns
+        FROM counted
+    ), bounded AS (
+        SELECT day, stage, turns, {_BOUNDS} FROM ranked GROUP BY day, stage, turns
+    )
+    SELECT day, stage, turns, {_VALUES} FROM bounded
+"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +103,19 @@ class StagePercentiles:
 
 
 async def latencies(
-    session: AsyncSession, since: datetime | None, until: datetime | None, agent: str | None
+    session: AsyncSession, since: datetime, until: datetime, agent: str | None
 ) -> tuple[StagePercentiles, ...]:
     """The stages over the turns that ended from ``since`` until before ``until``."""
-    days = await _days(session, since, until, agent)
-    return _percentiles(chain.from_iterable(days.values()))
+    found = await _percentiles(session, since, until, agent, "NULL::timestamptz")
+    return found.get(None) or _stages({})
 
 
 async def latencies_by_day(
-    session: AsyncSession, since: datetime | None, until: datetime | None, agent: str | None
+    session: AsyncSession, since: datetime, until: datetime, agent: str | None
 ) -> dict[date, tuple[StagePercentiles, ...]]:
     """The same for each day (UTC) in which there were turns, oldest first."""
-    days = await _days(session, since, until, agent)
-    return {day: _percentiles(days[day]) for day in sorted(days)}
+    days = await _percentiles(session, since, until, agent, "day")
+    return {day.date(): days[day] for day in sorted(filter(None, days))}
 
 
 async def count_closed_hours(database: Database, *, now: datetime | None = None) -> int:
@@ -135,32 +151,41 @@ async def _count_oldest(session: AsyncSession, last: datetime) -> int:
     return len(hours)
 
 
-Count = tuple[str, int, int]
-"""A stage, milliseconds, how many turns took them."""
-
-
-async def _days(
-    session: AsyncSession, since: datetime | None, until: datetime | None, agent: str | None
-) -> dict[date, list[Count]]:
-    """What was counted in a period, by day."""
-    begins = since or await session.scalar(_FIRST)
-    ends = until or datetime.now(UTC) + timedelta(days=1)
-    if begins is None or begins >= ends:
+async def _percentiles(
+    session: AsyncSession, since: datetime, until: datetime, agent: str | None, day: str
+) -> dict[datetime | None, tuple[StagePercentiles, ...]]:
+    """The stages of a period by ``day``, an expression over the day in which a turn ended."""
+    parts, values = await _parts(session, since, until)
+    if not parts:
         return {}
-    whole_since, whole_until = hour_of(begins + HOUR - timedelta.resolution), hour_of(ends)
-    spans = [(begins, min(whole_since, ends)), (max(whole_until, begins), ends)]
-    days: dict[date, list[Count]] = {}
-    if whole_since < whole_until:
-        spans[1:1] = await _uncounted(session, whole_since, whole_until)
-        period = {"since": whole_since, "until": whole_until, "agent": agent}
-        for row in await session.execute(_STORED, period):
-            days.setdefault(row.day.date(), []).append((row.stage, row.ms, int(row.n)))
-    for span_since, span_until in spans:
-        if span_since < span_until:
-            period = {"since": span_since, "until": span_until, "agent": agent}
-            for row in await session.execute(_LIVE, period):
-                days.setdefault(row.day.date(), []).append((row.stage, row.ms, row.n))
-    return days
+    statement = text(_PERCENTILES.format(day=day, parts=" UNION ALL ".join(parts)))
+    days: dict[datetime | None, dict[str, StagePercentiles]] = {}
+    for row in await session.execute(statement, {**values, "agent": agent}):
+        percentiles = tuple(float(getattr(row, f"value{n}")) for n in range(len(PERCENTILES)))
+        stage = StagePercentiles(row.stage, int(row.turns), percentiles)
+        days.setdefault(row.day, {})[row.stage] = stage
+    return {found: _stages(stages) for found, stages in days.items()}
+
+
+async def _parts(
+    session: AsyncSession, since: datetime, until: datetime
+) -> tuple[list[str], dict[str, datetime]]:
+    """What gives the values of a period: the counts of its whole hours, and the turns of all else."""
+    whole_since, whole_until = hour_of(since + HOUR - timedelta.resolution), hour_of(until)
+    if whole_since >= whole_until:
+        parts, values, spans = [], {}, [(since, until)]
+    else:
+        parts, values = [_STORED], {"since_whole": whole_since, "until_whole": whole_until}
+        uncounted = await _uncounted(session, whole_since, whole_until)
+        spans = [(since, whole_since), *uncounted, (whole_until, until)]
+    for n, (begins, ends) in enumerate(span for span in spans if span[0] < span[1]):
+        parts.append(_LIVE.format(n=n))
+        values |= {f"since{n}": begins, f"until{n}": ends}
+    return parts, values
+
+
+def _stages(found: Mapping[str, StagePercentiles]) -> tuple[StagePercentiles, ...]:
+    return tuple(found.get(stage, StagePercentiles(stage, 0, ())) for stage in STAGES)
 
 
 async def _uncounted(
@@ -175,26 +200,3 @@ async def _uncounted(
     if begins < until:
         spans.append((begins, until))
     return spans
-
-
-def _percentiles(counted: Iterable[Count]) -> tuple[StagePercentiles, ...]:
-    by_stage: dict[str, dict[int, int]] = {stage: {} for stage in STAGES}
-    for stage, ms, count in counted:
-        by_stage[stage][ms] = by_stage[stage].get(ms, 0) + count
-    return tuple(stage_percentiles(stage, by_stage[stage]) for stage in STAGES)
-
-
-def stage_percentiles(stage: str, counts: dict[int, int]) -> StagePercentiles:
-    """A stage of ``counts`` turns by milliseconds.
-
-    Like PostgreSQL's ``percentile_cont``: between two values where it falls between them.
-    """
-    if not counts:
-        return StagePercentiles(stage, 0, ())
-    values = np.array(sorted(counts))
-    below = np.cumsum([counts[int(value)] for value in values])
-    places = np.array(PERCENTILES) * (below[-1] - 1)
-    lower = values[np.searchsorted(below, np.floor(places), side="right")]
-    upper = values[np.searchsorted(below, np.ceil(places), side="right")]
-    found = lower + (upper - lower) * (places - np.floor(places))
-    return StagePercentiles(stage, int(below[-1]), tuple(float(value) for value in found))

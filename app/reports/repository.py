@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, literal, select
+from sqlalchemy import ColumnElement, Row, Select, case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.calls.models import Call, RefusedCall
@@ -86,8 +86,8 @@ async def recent_events(session: AsyncSession, hours: int = 24) -> dict[str, int
 def _part(by: Part) -> ColumnElement[Any]:
     if by is Part.AGENT:
         return Call.agent.expression
-    if by is Part.NUMBER:
-        return Call.to_number.expression
+    if by is Part.NUMBER:  # the one of ours
+        return case((Call.direction == "outbound", Call.from_number), else_=Call.to_number)
     unit, form = _TIMES[by]
     return func.to_char(func.date_trunc(unit, Call.started_at), form)
 

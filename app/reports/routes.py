@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from sqlalchemy import select
 
 from app.db.request import Transaction
@@ -17,12 +17,13 @@ from app.reports.schemas import CallReport, LatencyDays, LatencyReport, SystemEv
 from app.reports.service import call_report, latency_days, latency_report
 from app.rest.listing import Asked, Listing
 from app.rest.route import rest_router
+from app.rest.times import Since, Until
 
+USUAL_DAYS = 30  # without a beginning
 MOST_DAYS = 366
+MOST_LATENCY_DAYS = 92
 
 AgentName = Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9_-]{0,62}$", description="Only this agent's")]
-Since = Annotated[AwareDatetime | None, Query(description="From this time on, with its offset from UTC")]
-Until = Annotated[AwareDatetime | None, Query(description="Before this time, with its offset from UTC")]
 
 router = rest_router("", "reports")
 EVENTS = Listing(
@@ -34,18 +35,20 @@ EVENTS = Listing(
 async def latency(
     session: Transaction, agent: AgentName = None, since: Since = None, until: Until = None
 ) -> LatencyReport:
-    """Percentiles of each stage's latency over the turns that ended in a period."""
-    return await latency_report(session, since=since, until=until, agent=agent)
+    """Percentiles of each stage's latency over the turns that ended in a period.
+
+    Without `since`, of the last 30 days; of 92 days at most.
+    """
+    begins, ends = _period(since, until, MOST_LATENCY_DAYS)
+    return await latency_report(session, since=begins, until=ends, agent=agent)
 
 
 @router.get("/latency/days")
 async def latency_of_days(
     session: Transaction, agent: AgentName = None, since: Since = None, until: Until = None
 ) -> LatencyDays:
-    """The same for each day (UTC), oldest first; without `since`, of the last 30 days."""
-    ends = until or datetime.now(UTC)
-    begins = since or _before(ends, 30)
-    _check_period(begins, ends)
+    """The same for each day (UTC) in which there were turns, oldest first."""
+    begins, ends = _period(since, until, MOST_LATENCY_DAYS)
     return await latency_days(session, since=begins, until=ends, agent=agent)
 
 
@@ -57,10 +60,11 @@ async def figures(
     until: Until = None,
     by: Annotated[Part, Query(description="What the parts are")] = Part.DAY,
 ) -> CallReport:
-    """How many calls, how long, how they ended, who spoke; without `since`, of the last 30 days."""
-    ends = until or datetime.now(UTC)
-    begins = since or _before(ends, 30)
-    _check_period(begins, ends)
+    """How many calls, how long, how they ended, who spoke.
+
+    Without `since`, of the last 30 days; of 366 days at most.
+    """
+    begins, ends = _period(since, until, MOST_DAYS)
     return await call_report(session, begins, ends, agent=agent, by=by)
 
 
@@ -71,15 +75,12 @@ async def system_events(session: Transaction, asked: Annotated[Asked, Depends(EV
     return EVENTS.page([SystemEventSummary.model_validate(row) for row in rows], cursor, asked)
 
 
-def _before(at: datetime, days: int) -> datetime:
-    try:
-        return at - timedelta(days=days)
-    except OverflowError:
-        return at
-
-
-def _check_period(since: datetime, until: datetime) -> None:
-    if until - since > timedelta(days=MOST_DAYS):
+def _period(since: datetime | None, until: datetime | None, most_days: int) -> tuple[datetime, datetime]:
+    """The period that was asked for. Raises ``Invalid`` where it is too long."""
+    ends = until or datetime.now(UTC)
+    begins = since or ends - timedelta(days=USUAL_DAYS)
+    if ends - begins > timedelta(days=most_days):
         raise Invalid(
-            "query.since", f"at most {MOST_DAYS} days at once; ask for a later time, or an earlier until"
+            "query.since", f"at most {most_days} days at once; ask for a later time, or an earlier until"
         )
+    return begins, ends

@@ -29,8 +29,8 @@ class LatencyReport(_Schema):
     The stage ``response`` is the whole: from the caller's last speech to the reply's first audio.
     """
 
-    since: datetime | None
-    until: datetime | None
+    since: datetime
+    until: datetime
     agent: str | None
     turns: int
     stages: list[StageLatency]

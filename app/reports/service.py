@@ -27,8 +27,8 @@ from app.reports.schemas import (
 async def latency_report(
     session: AsyncSession,
     *,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: datetime,
+    until: datetime,
     agent: str | None = None,
 ) -> LatencyReport:
     """Percentiles of each stage's latency in a period, of one agent or of all."""
@@ -39,8 +39,8 @@ async def latency_report(
 async def latency_days(
     session: AsyncSession,
     *,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: datetime,
+    until: datetime,
     agent: str | None = None,
 ) -> LatencyDays:
     """The same for each day."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
@@ -55,6 +55,9 @@ class TurnLatency:
     tts: float | None = None  # first phrase -> its first audio
     send: float | None = None  # first audio -> first audio sent
     response: float | None = None
+
+
+STAGES = tuple(stage.name for stage in fields(TurnLatency))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +122,24 @@ class TurnCompleted:
 class CallNoted:
     """Something worth a line in the call's record: a barge-in, a key, a tool call, a watchdog's firing.
 
-    ``detail`` holds plain values and no personal data beyond the call's own record.
+    ``detail`` holds plain values and no personal data beyond the call's own record; where it has words or
+    keys, ``WORDS_IN_NOTES`` names it.
     """
 
     call_id: UUID
     at: datetime
     name: str
     detail: dict[str, str | int | float | bool] = field(default_factory=dict)
+
+
+WORDS_IN_NOTES = {
+    "backchannel": "text",
+    "dtmf": "digit",
+    "operator_advise": "text",
+    "operator_hang_up": "text",
+    "operator_say": "text",
+}
+"""The notes that hold what was said, keyed or to be said, by name, and which of their details does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +163,13 @@ class CallEnded:
     duration: float  # seconds
 
 
+Shift: TypeAlias = tuple[float, float, float]
+"""From this second of the media clock on: the least and the most by which it is heard later, in seconds."""
+
+Shifts: TypeAlias = tuple[tuple[Shift, ...], tuple[Shift, ...]]
+"""Of a recording's two channels, the caller's and the agent's, each in order and beginning at second 0."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordingFinished:
     """A call's recording is over, and is to be put in its store. Told before ``CallEnded``, if at all.
@@ -157,7 +178,8 @@ class RecordingFinished:
     ``erased`` (the caller refused: nothing of it may stay). ``duration`` and ``pauses``, from and to, are
     seconds from the leg's beginning, as in the recording. ``source`` is ``trunkline`` or ``carrier``; seconds
     then count from when the carrier was asked, and ``carrier_recording`` is its id of it, empty where it is
-    not known: ``carrier_call_id`` finds it.
+    not known: ``carrier_call_id`` finds it. ``shifts`` is where in the recording what lies on the leg's
+    media clock is heard; ``None``: not known.
     """
 
     call_id: UUID
@@ -172,6 +194,7 @@ class RecordingFinished:
     source: str = "trunkline"
     carrier_recording: str = ""
     carrier_call_id: str = ""
+    shifts: Shifts | None = None
 
 
 CallRecord: TypeAlias = CallStarted | TurnCompleted | CallNoted | RecordingFinished | CallRefused | CallEnded

@@ -80,6 +80,7 @@ async def test_words_are_found_by_their_stems_newest_first(client: AsyncClient, 
     assert await _found(client, "arriving") == [first]
     assert await _found(client, '"my parcel" broken') == [second]
     assert await _found(client, "parcel -broken") == [first]
+    assert await _found(client, "parcel -arriving") == [second]  # by its stem
     assert await _found(client, "broken or tomorrow") == [second, first]
 
 

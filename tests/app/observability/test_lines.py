@@ -115,6 +115,18 @@ def test_a_file_a_day_and_old_ones_go(tmp_path: Path) -> None:
     assert len((tmp_path / f"{date(2026, 3, 2)}.jsonl").read_text().splitlines()) == 2
 
 
+def test_an_old_file_that_cannot_be_deleted_costs_no_line(tmp_path: Path) -> None:
+    (tmp_path / "2026-02-01.jsonl").mkdir()  # no file
+    before = lost("disk")
+    lines = LatencyLines(tmp_path, days=3)
+    lines.start()
+    for days in (0, 1):
+        lines.see(measured(days))
+    lines.stop(5)
+    assert lost("disk") == before
+    assert {file.name for file in tmp_path.iterdir()} >= {"2026-03-01.jsonl", "2026-03-02.jsonl"}
+
+
 def test_processes_append_to_the_same_file(tmp_path: Path) -> None:
     both = [LatencyLines(tmp_path, 14), LatencyLines(tmp_path, 14)]
     for lines in both:

@@ -63,6 +63,19 @@ async def test_figures_of_an_agent_and_by_agent(client: AsyncClient, store: Stor
     assert [part["of"] for part in both["parts"]] == ["bench", "parcel"]
 
 
+async def test_figures_by_number_are_those_of_our_numbers(
+    client: AsyncClient, store: Store, database: Database
+) -> None:
+    await store(*whole_call(1), *whole_call(1, agent="bench"))
+    async with database.transaction() as session:
+        await session.execute(
+            text("UPDATE calls SET from_number = '+15550100001', to_number = '+15550100002'")
+        )
+        await session.execute(text("UPDATE calls SET direction = 'outbound' WHERE agent = 'bench'"))
+    report = (await client.get("/figures", params={**PERIOD, "by": "number"})).json()
+    assert [part["of"] for part in report["parts"]] == ["+15550100001", "+15550100002"]
+
+
 async def test_figures_of_nothing(client: AsyncClient) -> None:
     total = (await client.get("/figures", params=PERIOD)).json()["total"]
     assert (total["calls"], total["answer_rate"], total["talk_ratio"]) == (0, None, None)

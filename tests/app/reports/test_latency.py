@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import pairwise
+from typing import Any
 
-import numpy as np
 import pytest
 from httpx import AsyncClient
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.db.session import Database
-from app.reports.latency import PERCENTILES, count_closed_hours, stage_percentiles
+from app.reports.latency import count_closed_hours
 from app.voice.events import TurnLatency
 from tests.app.api_client import api_client
 from tests.app.calls.conftest import Store
 from tests.app.calls.events import NOON, whole_call
 
+PERIOD = {"since": "2026-02-28T00:00:00Z", "until": "2026-03-07T00:00:00Z"}
 LATER = NOON + timedelta(hours=2, minutes=10)
 
 
@@ -38,7 +39,7 @@ async def test_latency_percentiles_per_stage(client: AsyncClient, store: Store) 
     await store(*whole_call(1, agent="bench", latency=TurnLatency(response=5000.0)))
     await store(*whole_call(1, at=NOON + timedelta(days=2), latency=TurnLatency(response=7000.0)))
 
-    query = {"agent": "parcel", "until": "2026-03-02T00:00:00Z"}
+    query = {"agent": "parcel", **PERIOD, "until": "2026-03-02T00:00:00Z"}
     report = (await client.get("/latency", params=query)).json()
 
     assert report["turns"] == 101
@@ -53,19 +54,19 @@ async def test_latency_percentiles_per_stage(client: AsyncClient, store: Store) 
     }
     assert stages["llm"]["p50_ms"] == statistics.median(responses) / 2
     assert stages["stt"] == {"count": 0, **dict.fromkeys(("p50_ms", "p90_ms", "p95_ms", "p99_ms"))}
-    assert (await client.get("/latency")).json()["turns"] == 103
+    assert (await client.get("/latency", params=PERIOD)).json()["turns"] == 103
 
 
 async def test_latency_of_nothing(client: AsyncClient) -> None:
-    report = (await client.get("/latency", params={"since": "2026-03-02T00:00:00Z"})).json()
+    report = (await client.get("/latency")).json()
     assert report["turns"] == 0
     assert {stage["p50_ms"] for stage in report["stages"]} == {None}
 
 
-async def _report(client: AsyncClient, **query: str) -> dict[str, object]:
-    answer = await client.get("/latency", params=query)
+async def _report(client: AsyncClient, **query: str) -> dict[str, Any]:
+    answer = await client.get("/latency", params=PERIOD | query)
     assert answer.status_code == 200, answer.text
-    report: dict[str, object] = answer.json()
+    report: dict[str, Any] = answer.json()
     return report
 
 
@@ -119,11 +120,54 @@ async def test_percentiles_by_day(client: AsyncClient, store: Store) -> None:
     assert [stage["p50_ms"] for stage in responses] == [100.0, 200.0]
 
 
-@given(
-    values=st.lists(st.integers(0, 3000), min_size=1, max_size=60),
+async def test_percentiles_are_those_of_postgres(
+    client: AsyncClient, store: Store, database: Database
+) -> None:
+    for n in range(60):
+        latency = TurnLatency(response=float(400 + n * n % 97), llm=float(n % 5) if n % 3 else None)
+        await store(*whole_call(1, at=NOON + timedelta(minutes=3 * n), latency=latency))
+    await count_closed_hours(database, now=NOON + timedelta(hours=2, minutes=30))
+    report = await _report(client)
+    async with database.transaction() as session:
+        for stage in ("response", "llm", "stt"):
+            expected = await session.scalar(
+                text(
+                    f"SELECT percentile_cont(ARRAY[0.5, 0.9, 0.95, 0.99]) WITHIN GROUP (ORDER BY {stage}_ms) "
+                    "FROM turns WHERE response_ms IS NOT NULL"
+                )
+            )
+            found = next(one for one in report["stages"] if one["stage"] == stage)
+            values = [found[name] for name in ("p50_ms", "p90_ms", "p95_ms", "p99_ms")]
+            assert values == (pytest.approx(expected) if expected else [None] * 4)
+
+
+async def test_the_parts_of_a_period_add_up(client: AsyncClient, store: Store, database: Database) -> None:
+    for n in range(40):
+        await store(
+            *whole_call(1, at=NOON + timedelta(minutes=7 * n), latency=TurnLatency(response=500.0 + n))
+        )
+    await count_closed_hours(database, now=NOON + timedelta(hours=3, minutes=30))
+    draw = random.Random(7)
+    for _ in range(30):
+        times = [NOON + timedelta(minutes=draw.randint(-30, 400)) for _ in range(4)]
+        times = [NOON - timedelta(hours=1), *sorted(times), NOON + timedelta(hours=7)]
+        parts = [
+            await _report(client, since=since.isoformat(), until=until.isoformat())
+            for since, until in pairwise(times)
+        ]
+        assert sum(part["turns"] for part in parts) == 40, times
+
+
+@pytest.mark.parametrize("path", ["/latency", "/latency/days", "/figures"])
+@pytest.mark.parametrize(
+    "period",
+    [
+        {"since": "9999-12-31T23:30:00Z", "until": "9999-12-31T23:59:00Z"},
+        {"until": "0001-01-01T00:00:00Z"},
+        {"since": "1999-01-01T00:00:00Z"},
+    ],
 )
-def test_percentiles_are_those_of_postgres(values: list[int]) -> None:
-    counts = {value: values.count(value) for value in values}
-    found = stage_percentiles("response", counts)
-    assert found.count == len(values)
-    assert found.percentiles == pytest.approx(np.percentile(values, [p * 100 for p in PERCENTILES]))
+async def test_periods_that_cannot_be_counted(client: AsyncClient, path: str, period: dict[str, str]) -> None:
+    answer = await client.get(path, params=period)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] in {"query.since", "query.until"}
