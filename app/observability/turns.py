@@ -34,7 +34,6 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "engine_outage": ("port",),
     "engine_switched": ("port", "from", "to"),
     "filler": (),
-    "interjected": (),
     "machine_detected": (),
     "max_duration": ("seconds",),
     "model_refused": (),

@@ -166,24 +166,8 @@ class CallSession:
         """Hang up at once, without a word."""
         self._leg.hang_up(cause)
 
-    def say(self, sentence: str) -> bool:
-        """Say a sentence of ours: ahead of the reply's queued phrases, or at once while the floor is open.
-
-        False where it cannot be said now: the caller has the floor, or the call is ending.
-        """
-        reply = self._replies.current
-        if self._turn.state is State.LISTENING:
-            self._replies.prompt(sentence)
-            self._input(Input.PROMPT)
-        elif reply is not None and self._turn.state in {State.THINKING, *_AGENTS} and not reply.sent:
-            reply.delivery.interject(sentence, urgent=True)
-        else:
-            return False
-        self._log.note("interjected", {"characters": len(sentence)})
-        return True
-
     def announce(self, sentence: str) -> None:
-        """Say a sentence of an operator's as soon as nobody speaks; several keep their order.
+        """Say a sentence as soon as nobody speaks; several keep their order.
 
         It is a turn of its own, so that the transcript has it as it was heard.
         """
@@ -244,7 +228,7 @@ class CallSession:
     def _on_key(self, digit: str) -> None:
         self._log.note("dtmf", {"digit": digit})
         if self._recording.is_refused_by_key(digit):
-            self.say(self._recording.refused)
+            self.announce(self._recording.refused)
             return
         done = self._keypad.press(digit, self._expected)
         if done is None:
@@ -260,7 +244,7 @@ class CallSession:
         OVERLAPS.labels(heard.kind).inc()
         if self._replies.current is not None:
             self._replies.current.turn.backchannels.append(heard)
-        self._log.note("backchannel", {"kind": heard.kind, "text": heard.text, "at": round(heard.started, 2)})
+        self._log.note("backchannel", {"kind": heard.kind, "at": round(heard.started, 2)})
 
     def _max_duration(self) -> None:
         self._log.note("max_duration", {"seconds": self._profile.turns.max_call_seconds})

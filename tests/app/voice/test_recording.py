@@ -14,7 +14,7 @@ from app.engines.ports import TextDelta, ToolCall
 from app.engines.stt.timed import TimedRecogniser
 from app.engines.tts.timed import TimedSynthesiser
 from app.voice.session import CallSession
-from config.settings import TimedSettings
+from config.engines import TimedSettings
 from telephony.errors import HangupCause
 from tests.app.voice.conversation import TIMED, Caller, Model, hear_reply, profile
 from tests.fakes.clock import run_virtual
@@ -152,8 +152,10 @@ def test_a_key_refuses_too() -> None:
         await leg.hear(1.0)
         leg.press("9")
         await hear_reply(leg)
+        await hear_reply(leg)
 
     control, recorder = call(caller, consent=CONSENT, consent_required=True, refuse_key="9")
+    assert recorder.turns[-1].heard_text == "All right, this call is not recorded. How can I help you?"
     assert control.told == ["refuse"]
     assert "recording_announced" not in recorder.notes
 

@@ -10,7 +10,6 @@ import pytest
 
 from app.engines.ports import Delta, ReplyRequest, TextDelta, ToolCall
 from app.voice.ports import AfterReply, ToolResult
-from app.voice.session import CallSession
 from app.voice.tools import EndCall
 from tests.app.voice.conversation import (
     HEARD,
@@ -21,7 +20,6 @@ from tests.app.voice.conversation import (
     until,
 )
 from tests.fakes.leg import FakeLeg
-from tests.fakes.synthesiser import FakeSynthesiser
 
 
 def test_a_tool_is_used_and_its_result_is_spoken() -> None:
@@ -126,21 +124,3 @@ def test_a_tool_that_writes_waits_for_the_end_of_the_turn() -> None:
         patch.setattr("app.voice.tools.EndCall", Booking)
         call(caller, model=model)
     assert ran[0] - stopped[0] >= 0.28
-
-
-def test_a_sentence_of_ours_comes_before_what_the_model_still_has_to_say() -> None:
-    model = Model([TextDelta("One is here. Two is here. Three is here. Four is here.")])
-    sessions: list[CallSession] = []
-
-    async def caller(leg: FakeLeg) -> None:
-        await leg.say(1.0)
-        await until(leg, leg.agent_talks)
-        assert sessions[0].say("Hold the line.")
-        await hear_reply(leg)
-        await leg.hear(5.0)
-
-    voice = FakeSynthesiser()
-    _, recorder = call(caller, model=model, voice=voice, sessions=sessions)
-    assert voice.phrases.index("Hold the line.") < voice.phrases.index("Four is here.")
-    (turn,) = recorder.turns
-    assert turn.heard_text == "One is here. Two is here. Three is here. Four is here."
