@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI
 
 from app.agents.routes import router as agents
+from app.agents.serving import Takes
 from app.agents.trying import TryingRoom
 from app.audit.routes import router as audit
 from app.calls.erasing.routes import router as erasures
@@ -18,7 +20,7 @@ from app.keys.routes import router as keys
 from app.numbers.routes import router as numbers
 from app.postcall.routes import router as steps
 from app.prompts.routes import router as prompts
-from app.recordings.ports import Store
+from app.recordings.ports import Places
 from app.recordings.routes import router as recordings
 from app.reports.routes import router as reports
 from app.rest.document import describe_all
@@ -48,7 +50,7 @@ ROUTERS = (
 DESCRIPTION = """Voices, prompts, agents, numbers; calls and what is known of them; keys; who changed what.
 
 Every request needs a key: `Authorization: Bearer <key>`. Lists come in pages: `limit`, `cursor`, `sort`,
-`fields`. A change of a voice, prompt, agent or number needs `If-Match` with the `ETag` that was read. A POST
+`fields`. PUT and DELETE of what has an `ETag` need `If-Match` with the one that was read. A POST
 with an `Idempotency-Key` may be sent again. Errors are problem details (RFC 9457)."""
 
 
@@ -61,7 +63,9 @@ class ApiParts:
     previewer: Previewer | None = None
     trying: TryingRoom | None = None
     usual_agent: str = ""
-    recordings: Store | None = None
+    has_agent: Callable[[str], bool] = lambda _: True  # whether an agent can answer calls
+    takes: Takes | None = None
+    recordings: Places | None = None
     guard: Guard = field(default_factory=Guard)
     erasure_key: bytes = b""
 

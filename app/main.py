@@ -16,16 +16,11 @@ from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
-from app.after_calls import after_calls
-from app.agents.trying import TryingRoom
 from app.api import PATH as API_PATH
-from app.api import ApiParts, create_api
-from app.rest.limiting import RateLimits
+from app.api import create_api
 from app.services import Services, open_services
-from app.voices.preview import Previewer
-from app.webhooks.guard import Guard
-from config.erasure_key import erasure_key
 from config.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -44,8 +39,7 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(title="Trunkline", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.services = services
     app.router.routes.extend(services.twilio.routes())
-    app.state.api_parts = parts = api_parts(services)
-    app.mount(API_PATH, create_api(services.database, parts))
+    app.mount(API_PATH, create_api(services.database, services.api))
 
     @app.get("/health/live")
     async def live() -> Response:
@@ -72,22 +66,6 @@ def create_app(services: Services) -> FastAPI:
     return app
 
 
-def api_parts(services: Services) -> ApiParts:
-    """What the admin API has of a process that answers calls."""
-    rest, broker = services.settings.rest, services.settings.broker_url.get_secret_value()
-    redis_url = broker if broker.startswith(("redis://", "rediss://")) else ""
-    return ApiParts(
-        limits=RateLimits(rest.key_requests_per_minute, rest.other_requests_per_minute, redis_url),
-        body_bytes=rest.body_bytes,
-        previewer=Previewer(services.engines.voices, rest.previews),
-        trying=TryingRoom(services.engines.language_model, rest.tries, rest.try_seconds),
-        usual_agent=services.settings.calls.agent,
-        recordings=services.recordings,
-        guard=Guard(services.settings.webhooks.allow),
-        erasure_key=erasure_key(services.settings),
-    )
-
-
 async def serve(settings: Settings, started: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT, then drain; a second signal ends at once. ``started``: calls are taken.
 
@@ -96,16 +74,13 @@ async def serve(settings: Settings, started: Callable[[], None]) -> None:
     listener = _listen(settings.http.host, settings.http.port)
     settings.http.port = listener.getsockname()[1]
     try:
-        async with open_services(settings) as services, after_calls(settings, services.database) as relay:
-            services.recorder.ended = relay.wake
-            app = create_app(services)
-            server = _Server(_uvicorn_config(app, settings), started)
+        async with open_services(settings) as services:
+            server = _Server(uvicorn_config(create_app(services), settings), started)
             async with asyncio.TaskGroup() as tasks:
                 ending = tasks.create_task(_drain_on_signal(server, services))
                 serving = tasks.create_task(server.serve(sockets=[listener]))
                 await serving
                 ending.cancel()
-            await app.state.api_parts.limits.close()
     finally:
         listener.close()
 
@@ -146,7 +121,8 @@ async def _drain_on_signal(server: uvicorn.Server, services: Services) -> None:
     server.should_exit = True
 
 
-def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+def uvicorn_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How the application is served."""
     return uvicorn.Config(
         app,
         loop="uvloop",
@@ -160,6 +136,7 @@ def _uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        forwarded_allow_ips=list(settings.http.trusted_proxies),
         timeout_keep_alive=30,
         timeout_graceful_shutdown=5,
     )

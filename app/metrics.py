@@ -171,8 +171,8 @@ WEBHOOKS_SENT = Counter(
 )
 AGENTS_NOT_LOADED = Counter(
     "trunkline_agents_not_loaded_total",
-    "Stored agents that do not fit this version of the code, or that no recogniser takes; the one before "
-    "stays",
+    "Stored agents that do not fit this version of the code, or that no recogniser takes (the one before "
+    "stays); opening hours that do not fit (always open); and times that none could be read",
 )
 AGENTS_RELOADED = Counter(
     "trunkline_agents_reloaded_total", "Times that changes of agents, prompts, voices or numbers were read"

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from config.settings import Settings
+
+FILE = "secrets.json"  # in the data directory
+
+_ACCOUNT, _TOKEN, _KEY = (
+    "TRUNKLINE_TWILIO__ACCOUNT_SID",
+    "TRUNKLINE_TWILIO__AUTH_TOKEN",
+    "TRUNKLINE_ADMIN__API_KEY",
+)
+_MAKERS = {
+    _ACCOUNT: lambda: "AC" + secrets.token_hex(16),
+    _TOKEN: lambda: secrets.token_hex(16),
+    _KEY: lambda: "tl_" + secrets.token_urlsafe(32),
+}
 
 SELF_CONTAINED = {"embedded", "bench"}
 """Profiles that need no account: a missing secret is made. Everywhere else it is an error."""
@@ -27,37 +44,62 @@ class FirstStart:
     shown: dict[str, str]
 
 
-def complete_secrets(settings: Settings) -> FirstStart:
-    """Fill the secrets that are not set: from the data directory, or in a self-contained profile anew.
+def read_secrets(settings: Settings) -> list[str]:
+    """Fill the secrets that are not set from the data directory; returns the names of those still missing.
 
     Raises ``SecretsError``.
     """
-    path = settings.data_dir / "secrets.json"
-    stored = _read(path)
-    made: dict[str, str] = {}
+    return _fill(settings, _read(settings.data_dir / FILE))
 
-    def fill(name: str, given: str, new: str) -> str:
-        if given:
-            return given
-        if name in stored:
-            return stored[name]
-        if settings.profile not in SELF_CONTAINED:
-            raise SecretsError(f"{name} is not set; the profile {settings.profile!r} needs one that you set")
-        made[name] = new
-        return new
 
-    twilio, admin = settings.twilio, settings.admin
-    twilio.account_sid = fill(
-        "TRUNKLINE_TWILIO__ACCOUNT_SID", twilio.account_sid, "AC" + secrets.token_hex(16)
-    )
-    token = fill("TRUNKLINE_TWILIO__AUTH_TOKEN", twilio.auth_token.get_secret_value(), secrets.token_hex(16))
-    key = fill(
-        "TRUNKLINE_ADMIN__API_KEY", admin.api_key.get_secret_value(), "tl_" + secrets.token_urlsafe(32)
-    )
-    twilio.auth_token, admin.api_key = SecretStr(token), SecretStr(key)
-    if made:
-        _write(path, stored | made)
+def complete_secrets(settings: Settings) -> FirstStart:
+    """Fill the secrets that are not set: from the data directory, or in a self-contained profile anew.
+
+    Of processes that start at once, one makes them. Raises ``SecretsError``.
+    """
+    missing = read_secrets(settings)
+    if not missing:
+        return FirstStart({})
+    if settings.profile not in SELF_CONTAINED:
+        raise SecretsError(
+            f"{missing[0]} is not set; the profile {settings.profile!r} needs one that you set"
+        )
+    path = settings.data_dir / FILE
+    try:
+        with _alone_in(settings.data_dir):
+            stored = _read(path)
+            made = {name: _MAKERS[name]() for name in missing if name not in stored}
+            if made:
+                _write(path, stored | made)
+    except OSError as error:
+        raise SecretsError(
+            f"{path} cannot be written ({error.strerror}); look at the rights and the space of "
+            "TRUNKLINE_DATA_DIR"
+        ) from None
+    _fill(settings, stored | made)
     return FirstStart(made)
+
+
+def _fill(settings: Settings, values: dict[str, str]) -> list[str]:
+    """Fill what is not set; returns the names of what is still missing."""
+    twilio, admin = settings.twilio, settings.admin
+    twilio.account_sid = twilio.account_sid or values.get(_ACCOUNT, "")
+    twilio.auth_token = twilio.auth_token or SecretStr(values.get(_TOKEN, ""))
+    admin.api_key = admin.api_key or SecretStr(values.get(_KEY, ""))
+    filled = {_ACCOUNT: twilio.account_sid, _TOKEN: twilio.auth_token, _KEY: admin.api_key}
+    return [name for name, value in filled.items() if not value]
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from making secrets in a folder, which is made. Raises ``OSError``."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(folder / "secrets.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _read(path: Path) -> dict[str, str]:
@@ -74,10 +116,12 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _write(path: Path, values: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_suffix(".new")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(values, file, indent=2)
-    temporary.replace(path)
+    """Whole or not at all, of mode 600. Raises ``OSError``."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f"{path.stem}-", suffix=".new", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(values, file, indent=2)
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise

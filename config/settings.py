@@ -10,26 +10,37 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config.engines import EngineSettings
+from config.group import Group
 
 ROOT = Path(__file__).resolve().parent
 PROFILES = ROOT / "profiles"
 AGENTS = ROOT / "agents"
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class HttpSettings(_Group):
+class HttpSettings(Group):
     """Where the web process listens."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    # Addresses and networks of proxies whose X-Forwarded-For tells the client's address.
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses_or_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            try:
+                ip_network(entry)
+            except ValueError:
+                raise ValueError(f"{entry!r} is no address or network, such as 10.1.0.0/16") from None
+        return value
 
 
-class TwilioSettings(_Group):
+class TwilioSettings(Group):
     """The account whose webhooks are accepted. Empty in the embedded profile: made at first start."""
 
     account_sid: str = ""
@@ -38,13 +49,13 @@ class TwilioSettings(_Group):
     api_url: str = ""  # REST origin; empty: Twilio's own
 
 
-class AdminSettings(_Group):
+class AdminSettings(Group):
     """Who may use the admin API. Empty in the embedded profile: made at first start."""
 
     api_key: SecretStr = SecretStr("")
 
 
-class RestSettings(_Group):
+class RestSettings(Group):
     """How much a client of the admin API may ask. Requests are counted in Redis where it is the broker."""
 
     key_requests_per_minute: int = Field(default=600, ge=1)
@@ -55,7 +66,7 @@ class RestSettings(_Group):
     try_seconds: float = Field(default=60.0, gt=0, le=600)  # longest answer of a try
 
 
-class LimitSettings(_Group):
+class LimitSettings(Group):
     """What the process admits, and what one peer may send."""
 
     max_calls: int = Field(default=100, ge=1)
@@ -67,7 +78,7 @@ class LimitSettings(_Group):
     drain_seconds: float = Field(default=30.0, ge=0)  # for running calls at shutdown
 
 
-class CallSettings(_Group):
+class CallSettings(Group):
     """Which agent answers, and what happens when none can."""
 
     agent: str = "parcel"
@@ -76,7 +87,7 @@ class CallSettings(_Group):
     lead_seconds: float = Field(default=0.3, ge=0.2, le=0.4)  # audio sent ahead of what the caller hears
 
 
-class BucketSettings(_Group):
+class BucketSettings(Group):
     """A bucket of an S3-compatible service."""
 
     bucket: str = ""
@@ -88,7 +99,7 @@ class BucketSettings(_Group):
     timeout_seconds: float = Field(default=60.0, gt=0)
 
 
-class RecordingSettings(_Group):
+class RecordingSettings(Group):
     """Whether calls are recorded, by whom, and where it is kept. Agents may differ in the first two."""
 
     enabled: bool = False
@@ -104,7 +115,7 @@ class RecordingSettings(_Group):
         return self
 
 
-class AfterCallSettings(_Group):
+class AfterCallSettings(Group):
     """The work after a call, done by the worker. Durations in seconds."""
 
     worker: Literal["child", "apart"] = "child"  # without a broker: who starts the worker
@@ -113,9 +124,8 @@ class AfterCallSettings(_Group):
     lease_seconds: float = Field(default=300.0, gt=0)  # until a message without effect is taken for lost
     step_seconds: float = Field(default=120.0, gt=0)  # for one step of one call
     attempts: int = Field(default=6, ge=1, le=100)  # until a step has failed for good
-    retry_seconds: float = Field(
-        default=10.0, gt=0
-    )  # before a step's second try; four times as long each time
+    # Before a step's second try; four times as long each time.
+    retry_seconds: float = Field(default=10.0, gt=0)
     llm: str = ""  # language models that judge calls, as in engines.llm; empty: those
     max_tokens: int = Field(default=1000, ge=100)  # of an answer about a call
     model_seconds: float = Field(default=60.0, gt=0)  # for an answer about a call
@@ -123,21 +133,14 @@ class AfterCallSettings(_Group):
     metrics_host: str = "127.0.0.1"  # the address of that port
 
 
-class WebhookSettings(_Group):
+class WebhookSettings(Group):
     """Messages to the customer's systems. Durations in seconds."""
 
     timeout_seconds: float = Field(default=10.0, gt=0, le=60)
-    retry_seconds: tuple[float, ...] = (
-        5,
-        30,
-        120,
-        600,
-        3600,
-        21600,
-    )  # before each further try; then given up
-    allow: tuple[
-        str, ...
-    ] = ()  # hosts, addresses and networks that are not public and may be told all the same
+    # Before each further try; then it is given up.
+    retry_seconds: tuple[float, ...] = (5, 30, 120, 600, 3600, 21600)
+    # Hosts, addresses and networks that are not public and may be told all the same.
+    allow: tuple[str, ...] = ()
     concurrency: int = Field(default=8, ge=1, le=64)  # messages under way at once, of one worker
 
     @field_validator("allow")
@@ -152,158 +155,23 @@ class WebhookSettings(_Group):
         return value
 
 
-class RetentionSettings(_Group):
+class RetentionSettings(Group):
     """After how many days what is left of a call is deleted; 0: never. Agents may say otherwise."""
 
-    recordings_days: int = Field(default=0, ge=0)
-    transcripts_days: int = Field(default=0, ge=0)
-    calls_days: int = Field(default=0, ge=0)
+    recordings_days: int = Field(default=0, ge=0, le=36500)
+    transcripts_days: int = Field(default=0, ge=0, le=36500)
+    calls_days: int = Field(default=0, ge=0, le=36500)
     hash_key: SecretStr = SecretStr("")  # of the hash that names an erased number; empty: made, and kept
 
 
-class OpenAISettings(_Group):
-    """Any server of OpenAI's chat completions: vLLM, Ollama, OpenAI, Gemini's compatible endpoint."""
-
-    base_url: str = ""
-    api_key: SecretStr = SecretStr("")
-    model: str = ""
-    temperature: float = Field(default=0.4, ge=0, le=2)
-    max_tokens: int = Field(default=200, ge=1)
-    timeout_seconds: float = Field(default=10.0, gt=0)
-
-
-class OpenAISpeechToTextSettings(_Group):
-    """Any server of OpenAI's ``/v1/audio/transcriptions``: OpenAI, speaches, vLLM."""
-
-    base_url: str = ""  # empty: that of the language model
-    api_key: SecretStr = SecretStr("")  # empty: that of the language model, if the server is its
-    model: str = "gpt-4o-mini-transcribe"
-    timeout_seconds: float = Field(default=10.0, gt=0)
-
-
-class OpenAITextToSpeechSettings(_Group):
-    """Any server of OpenAI's ``/v1/audio/speech``: OpenAI, Kokoro, speaches."""
-
-    base_url: str = ""  # empty: that of the language model
-    api_key: SecretStr = SecretStr("")  # empty: that of the language model, if the server is its
-    model: str = "gpt-4o-mini-tts"
-    voice: str = "alloy"  # where an agent names none
-    format: Literal["pcm", "wav"] = "pcm"
-    pcm_hz: int = Field(default=24_000, ge=8_000, le=48_000)  # of "pcm", which does not say so itself
-    timeout_seconds: float = Field(default=10.0, gt=0)
-
-
-class FasterWhisperSettings(_Group):
-    """Whisper on ctranslate2, in this process."""
-
-    model: str = "faster-whisper-base.en"  # a folder: its path, or its name among the models
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    compute_type: str = ""  # empty: float16 on CUDA, int8 elsewhere
-    workers: int = Field(default=1, ge=1, le=16)  # decodings at once, each on a core of its own
-    interim_seconds: float = Field(default=0.2, ge=0.1, le=2)  # of new speech before each interim
-    window_seconds: float = Field(default=3.0, ge=1, le=10)  # decoded again for an interim
-
-
-class SherpaOnnxSettings(_Group):
-    """A streaming model of sherpa-onnx, in this process."""
-
-    model: str = "sherpa-onnx-streaming-zipformer-en-2023-06-26"  # a folder: its path, or its name
-    threads: int = Field(default=1, ge=1, le=16)
-    hotwords_score: float = Field(
-        default=1.5, ge=0, le=10
-    )  # of an agent's phrases, where the model takes them
-
-
-class VoskSettings(_Group):
-    """A Kaldi model, in this process."""
-
-    model: str = "vosk-model-small-en-us-0.15"  # a folder: its path, or its name among the models
-    workers: int = Field(default=1, ge=1, le=16)
-
-
-class WyomingSettings(_Group):
-    """Speech servers of Home Assistant's Wyoming protocol, tcp://host:port."""
-
-    stt_url: str = ""
-    tts_url: str = ""
-    timeout_seconds: float = Field(default=10.0, gt=0)
-
-
-class EdgeSettings(_Group):
-    """The voices of Microsoft Edge's reading aloud: a public service without a promise."""
-
-    url: str = ""  # of another endpoint, ws:// or wss://; empty: Microsoft's
-    voice: str = ""  # where an agent names none; empty: the first of its language
-    timeout_seconds: float = Field(default=10.0, gt=0)
-
-
-class PiperSettings(_Group):
-    """Piper voices, in worker processes."""
-
-    voice: str = (
-        "en_US-lessac-medium"  # where an agent names none: a file's path, or its name among the models
-    )
-    workers: int = Field(default=1, ge=1, le=16)
-
-
-class ApertiumSettings(_Group):
-    """Apertium's translation by rules."""
-
-    url: str = ""  # of an apertium-apy server; empty: the command ``apertium``
-
-
-class FallbackSettings(_Group):
-    """When an engine is given up for the next one in the list. Durations in seconds.
-
-    Where another engine can take over, timeouts follow what the engine itself needed, 1.5 times its 99th
-    percentile, within these bounds. A model without another has ``gap_most`` within a sentence.
-    """
-
-    failures: int = Field(default=3, ge=1, le=10_000)  # in a row, until nothing more is asked of it
-    retry_seconds: float = Field(default=5.0, gt=0)  # until it is tried again; twice as long each time, to 60
-    first_least: float = Field(default=0.5, gt=0)  # to the first token, audio or final
-    first_most: float = Field(default=1.2, gt=0)
-    llm_first_most: float = Field(default=1.2, gt=0)  # instead, of language models and of translators
-    gap_least: float = Field(default=0.4, gt=0)  # from one to the next
-    gap_most: float = Field(default=1.0, gt=0)
-    hedge: bool = True  # ask the model a second time when the first token is later than 19 of 20 times
-
-
-class TimedSettings(_Group):
-    """The ``timed`` engines: exact times, no inference. Durations in seconds."""
-
-    interim_every: float = 0.2
-    final_after: float = 0.1
-    transcript: str = "this is the transcript of what the caller said"
-    first_token_after: float = 0.15
-    token_every: float = 0.01
-    sentence_tokens: tuple[int, ...] = (13, 13, 14)
-    first_audio_after: float = 0.08
-    piece_seconds: float = 0.2
-    real_time_factor: float = 20.0
-    seconds_per_character: float = 0.055
-
-
-class PocketsphinxSettings(_Group):
-    """Worker processes of the embedded recogniser."""
-
-    workers: int = Field(default=1, ge=1, le=64)
-
-
-class SmartTurnSettings(_Group):
-    """The model that hears whether a turn is over."""
-
-    path: str = ""  # of the ONNX file; empty: turns end by their words alone
-
-
-class PrivacySettings(_Group):
+class PrivacySettings(Group):
     """How personal data is found in transcripts after a call."""
 
     regions: tuple[str, ...] = ("US", "GB")  # ISO 3166; whose numbers are known without a country code
     entity_model: str = ""  # a spaCy pipeline, by name or folder, that finds names; empty: none
 
 
-class ObservabilitySettings(_Group):
+class ObservabilitySettings(Group):
     """What is told about calls beside ``/metrics``. Neither holds texts or numbers of callers."""
 
     latency_lines: bool = False  # a line of JSON a turn, in files under the data directory
@@ -312,43 +180,6 @@ class ObservabilitySettings(_Group):
     otlp_headers: dict[str, SecretStr] = Field(default_factory=dict)  # of each request there
     otlp_timeout_seconds: float = Field(default=10.0, gt=0, le=60)
     trace_ratio: float = Field(default=1.0, ge=0, le=1)  # of the calls that are traced
-
-
-class EngineSettings(_Group):
-    """Engine names, comma-separated for fallbacks in order, and each engine's own settings.
-
-    ``openai_compatible:NAME`` is a language model with the settings ``servers[NAME]``.
-    """
-
-    vad: str = "silero"
-    stt: str = "pocketsphinx"
-    llm: str = "scripted"
-    tts: str = "espeak"
-    mt: str = ""
-    fallback: FallbackSettings = FallbackSettings()
-    openai: OpenAISettings = OpenAISettings()
-    servers: dict[str, OpenAISettings] = Field(default_factory=dict)
-    openai_stt: OpenAISpeechToTextSettings = OpenAISpeechToTextSettings()
-    openai_tts: OpenAITextToSpeechSettings = OpenAITextToSpeechSettings()
-    faster_whisper: FasterWhisperSettings = FasterWhisperSettings()
-    sherpa_onnx: SherpaOnnxSettings = SherpaOnnxSettings()
-    vosk: VoskSettings = VoskSettings()
-    wyoming: WyomingSettings = WyomingSettings()
-    edge: EdgeSettings = EdgeSettings()
-    piper: PiperSettings = PiperSettings()
-    apertium: ApertiumSettings = ApertiumSettings()
-    timed: TimedSettings = TimedSettings()
-    pocketsphinx: PocketsphinxSettings = PocketsphinxSettings()
-    smart_turn: SmartTurnSettings = SmartTurnSettings()
-
-    @field_validator("servers")
-    @classmethod
-    def _names_of_variables(cls, value: dict[str, OpenAISettings]) -> dict[str, OpenAISettings]:
-        """Each setting of a server can also be set by a variable, and those are not told apart by case."""
-        for name in value:
-            if not re.fullmatch("[a-z0-9_]+", name):
-                raise ValueError(f"a server's name is of a-z, 0-9 and _, not {name!r}")
-        return value
 
 
 class Settings(BaseSettings):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from app.agents.files import read_profiles
-from app.agents.loading import ActiveAgent, Line, Loaded, StoredProfileError, load_once
+from app.agents.loading import ActiveAgent, Line, StoredProfileError, load_once, tell_refused
 from app.agents.seeding import seed_agents
 from app.db.session import Database
-from app.numbers.hours import HangUp, OtherAgent, Transfer, is_open
+from app.numbers.hours import HangUp, OtherAgent, Transfer, who_answers
+from app.voice.profile import AgentProfile
 from app.voice.terms import Closing, Terms
 
 
@@ -43,18 +44,24 @@ class AgentDirectory:
         self._known = _Known(dict(agents), dict(lines or {}))
 
     @classmethod
-    async def open(cls, database: Database, folder: Path) -> AgentDirectory:
+    async def open(cls, database: Database, folder: Path, usual: str) -> AgentDirectory:
         """Store what changed in the folder's files and load all agents.
 
-        Raises ``AgentFileError``, ``StoredProfileError``.
+        Those that cannot be used are logged and counted, and ``usual`` answers at their numbers. Raises
+        ``AgentFileError``; ``StoredProfileError`` where it is ``usual`` that cannot be used, ``UnknownAgent``
+        where it is not there.
         """
         profiles = read_profiles(folder)
         async with database.transaction() as session:
             await seed_agents(session, profiles)
         loaded = await load_once(database)
-        for error in loaded.refused.values():
-            raise error
-        return cls(loaded.agents, loaded.lines)
+        if usual in loaded.refused:
+            raise loaded.refused[usual]
+        for name, error in loaded.refused.items():
+            tell_refused(name, str(error))
+        directory = cls(loaded.agents, loaded.lines)
+        directory.get(usual)
+        return directory
 
     def get(self, name: str) -> ActiveAgent:
         """The agent of that name. Raises ``UnknownAgent``."""
@@ -63,6 +70,10 @@ class AgentDirectory:
         except KeyError:
             known = ", ".join(self.names) or "none"
             raise UnknownAgent(f"there is no agent {name!r}; the agents are: {known}") from None
+
+    def has(self, name: str) -> bool:
+        """Whether an agent of that name can answer."""
+        return name in self._known.agents
 
     @property
     def names(self) -> list[str]:
@@ -84,27 +95,28 @@ class AgentDirectory:
         ``usual`` answers at numbers that nobody knows, and for an agent that is gone. Raises
         ``UnknownAgent`` where ``usual`` is.
         """
-        line = self._known.lines.get(number)
-        if line is None:
-            return _by(self.get(usual))
-        agent = self._known.agents.get(line.agent) or self.get(usual)
-        if line.opening is None or at is None or is_open(line.opening, at):
+        line = self._known.lines.get(number, Line(usual))
+        found = who_answers(line.agent, line.opening, at, self.has, usual)
+        agent, closed = self.get(found.agent), found.closed
+        if closed is None:
             return _by(agent)
-        closed = line.opening.closed
-        if isinstance(closed, OtherAgent):
-            return _by(self._known.agents.get(closed.agent) or agent)
         if isinstance(closed, Transfer):
             return _by(agent, Closing(closed.say, transfers=True), closed.number)
         return _by(agent, Closing(closed.say))
 
-    def replace(self, loaded: Loaded, refused: Iterable[str]) -> None:
-        """From the next call on, answer with what was loaded; agents ``refused`` stay as they are."""
-        agents = dict(loaded.agents)
-        for name in refused:
-            agents.pop(name, None)
-            if name in self._known.agents:
-                agents[name] = self._known.agents[name]
-        self._known = _Known(agents, dict(loaded.lines))
+    def replace(self, agents: Mapping[str, ActiveAgent], lines: Mapping[str, Line]) -> None:
+        """From the next call on, answer with these."""
+        self._known = _Known(dict(agents), dict(lines))
+
+    def withdraw(self, refused: AgentProfile, before: ActiveAgent | None) -> None:
+        """Answer with ``before`` where calls are still answered with ``refused``; ``None``: not any more."""
+        name, agents = refused.name, dict(self._known.agents)
+        if name not in agents or agents[name].profile != refused:
+            return
+        del agents[name]
+        if before is not None:
+            agents[name] = before
+        self.replace(agents, self._known.lines)
 
 
 def _by(agent: ActiveAgent, closing: Closing | None = None, transfer_to: str = "") -> Answer:

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from app.agents.directory import AgentDirectory
-from app.agents.loading import ActiveAgent, Loaded, fingerprint, load_once
+from app.agents.loading import ActiveAgent, Loaded, fingerprint, load_once, other_version, tell_refused
 from app.db.notify import Listener, Payload
 from app.db.session import Database, describe, is_away
-from app.engines.errors import EngineError, RequestRefused
+from app.engines.errors import EngineError, EngineUnavailable, RequestRefused
 from app.metrics import AGENTS_NOT_LOADED, AGENTS_RELOADED
 from app.rest.changes import CHANGES
 from app.voice.profile import AgentProfile
@@ -27,8 +27,9 @@ class AgentKeeper:
     """Loads the agents again when a message tells of a change, after a lost connection, and if the database
     has changed without a word.
 
-    ``prepare`` makes ready what an agent's calls need, and raises ``RequestRefused`` for an agent that no
-    engine can serve: it stays as it was. ``usual`` is the agent of numbers that nobody knows.
+    ``prepare`` makes ready what an agent's calls need. Where it raises an ``EngineError`` that is not
+    ``retryable``, such as ``RequestRefused``, no engine can serve the agent: the one of that name that
+    answered before answers on. Where there was none, ``usual`` does, the agent of numbers that nobody knows.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class AgentKeeper:
         self._usual = usual
         self._lock = asyncio.Lock()
         self._fingerprint = ""
+        self._served: dict[str, ActiveAgent] = {}  # by name, the last one that was prepared and not refused
         self._preparing: asyncio.TaskGroup | None = None
 
     def subscribe(self, listener: Listener) -> None:
@@ -51,14 +53,19 @@ class AgentKeeper:
         listener.subscribe(CHANGES, self._on_change, self.look)
 
     async def prepare_all(self) -> None:
-        """Make ready what the calls of all that answer need. Raises ``EngineError`` for the usual one."""
+        """Make ready what the calls of all that answer need. Agents that no engine serves are dropped.
+
+        Raises ``EngineError`` where that is the usual one.
+        """
         for agent in self._directory.answering(self._usual):
-            try:
-                await self._prepare(agent.profile)
-            except EngineError as error:
-                if agent.profile.name == self._usual:
-                    raise
-                self._refuse(agent.profile.name, str(error))
+            refusal = await self._refusal(agent)
+            if refusal is None:
+                continue
+            name = agent.profile.name
+            if name == self._usual:
+                raise _unserved(name, refusal)
+            tell_refused(name, str(refusal))
+            self._directory.withdraw(agent.profile, None)
 
     async def run(self) -> None:
         """Look from time to time, until cancelled."""
@@ -67,10 +74,12 @@ class AgentKeeper:
                 await asyncio.sleep(_LOOK_SECONDS)
                 try:
                     await self.look()
-                except Exception as error:
-                    if not is_away(error):
-                        raise
-                    _log.warning("agents not compared: the database is away", **describe(error))
+                except Exception as error:  # noqa: BLE001 - the edge of a look: the next one may be right
+                    if is_away(error):
+                        _log.warning("agents not compared: the database is away", **describe(error))
+                        continue
+                    AGENTS_NOT_LOADED.inc()
+                    _log.exception("agents not loaded: those of before answer on")
 
     async def look(self) -> None:
         """Load the agents, if they have changed."""
@@ -84,9 +93,13 @@ class AgentKeeper:
         async with self._lock:
             loaded = await load_once(self._database)
             for name, error in loaded.refused.items():
-                self._refuse(name, str(error))
-            refused = set(loaded.refused) | await self._prepared(loaded)
-            self._directory.replace(loaded, refused)
+                tell_refused(name, str(error))
+            agents = dict(loaded.agents)
+            for name in set(loaded.refused) | await self._prepared(loaded):
+                agents.pop(name, None)
+                if name in self._served:
+                    agents[name] = self._served[name]
+            self._directory.replace(agents, loaded.lines)
             self._fingerprint = loaded.fingerprint
             AGENTS_RELOADED.inc()
 
@@ -96,36 +109,54 @@ class AgentKeeper:
     async def _prepared(self, loaded: Loaded) -> set[str]:
         """Prepare what is new of those that answer, for a moment; the rest goes on by itself.
 
-        Returns the agents that no engine can serve.
+        Returns the agents that no engine can serve, as far as is known by then.
         """
-        known = {agent.profile.name: agent for agent in self._directory.answering(self._usual)}
-        fresh = AgentDirectory(loaded.agents, loaded.lines).answering(self._usual)
-        wanted = [agent for agent in fresh if not _same(known.get(agent.profile.name), agent)]
+        answering = AgentDirectory(loaded.agents, loaded.lines).answering(self._usual)
+        wanted = [agent for agent in answering if not _same(self._served.get(agent.profile.name), agent)]
         if not wanted or self._preparing is None:
             return set()
         tasks = {
-            self._preparing.create_task(self._try_to_prepare(agent.profile)): agent.profile.name
-            for agent in wanted
+            self._preparing.create_task(self._prepare_beside(agent)): agent.profile.name for agent in wanted
         }
         done, _ = await asyncio.wait(tasks, timeout=_PREPARE_SECONDS)
         return {tasks[task] for task in done if not task.result()}
 
-    async def _try_to_prepare(self, profile: AgentProfile) -> bool:
-        """Whether calls can be answered with this profile, as far as is known."""
+    async def _prepare_beside(self, agent: ActiveAgent) -> bool:
+        """Whether calls can be answered with it. One that is refused, however late, answers no more."""
+        name = agent.profile.name
         try:
-            await self._prepare(profile)
-        except RequestRefused as error:
-            self._refuse(profile.name, str(error))
-            return False
-        except Exception:  # noqa: BLE001 - an engine in trouble: calls find out, and have others
-            _log.exception("an agent could not be prepared", agent=profile.name)
-        return True
+            refusal = await self._refusal(agent)
+        except Exception:  # noqa: BLE001 - the edge of a task; calls find out, and have other engines
+            _log.exception("an agent could not be prepared", agent=name)
+            return True
+        if refusal is None:
+            return True
+        tell_refused(name, str(refusal))
+        self._directory.withdraw(agent.profile, self._served.get(name))
+        return False
 
-    @staticmethod
-    def _refuse(name: str, problem: str) -> None:
-        AGENTS_NOT_LOADED.inc()
-        _log.error("an agent stays as it was: the stored one cannot be used", agent=name, problem=problem)
+    async def _refusal(self, agent: ActiveAgent) -> EngineError | None:
+        """Prepare an agent; returns why no engine can serve it. One in trouble now may serve it later."""
+        try:
+            await self._prepare(agent.profile)
+        except EngineError as error:
+            if not error.retryable:
+                return error
+            _log.warning("an agent could not be prepared", agent=agent.profile.name, problem=str(error))
+        self._served[agent.profile.name] = agent
+        return None
 
 
-def _same(known: ActiveAgent | None, loaded: ActiveAgent) -> bool:
-    return known is not None and known.profile == loaded.profile
+def _unserved(usual: str, refusal: EngineError) -> EngineError:
+    """What keeps a process from starting: said so that it can be mended, where it is the profile's fault."""
+    if not isinstance(refusal, RequestRefused):
+        return refusal
+    return EngineUnavailable(
+        refusal.engine,
+        f"{refusal.message}, and so it cannot serve the agent {usual!r} (TRUNKLINE_CALLS__AGENT); "
+        f"{other_version(usual)}; or name an engine that can serve it",
+    )
+
+
+def _same(served: ActiveAgent | None, loaded: ActiveAgent) -> bool:
+    return served is not None and served.profile == loaded.profile

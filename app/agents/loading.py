@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.models import AgentVersion
 from app.agents.repository import active_versions
 from app.db.session import Database
+from app.metrics import AGENTS_NOT_LOADED
 from app.numbers.hours import Opening
 from app.numbers.repository import all_numbers
+from app.numbers.service import opening_of
 from app.prompts.models import PromptVersion
 from app.prompts.repository import active_contents
 from app.voice.profile import AgentProfile, VoiceSettings
@@ -30,6 +33,8 @@ _FINGERPRINT = text("""
         UNION ALL SELECT 'v' || name || ':' || xmin::text FROM voices
     ) AS parts
 """)
+_log = structlog.get_logger(__name__)
+
 _ONE_MOMENT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
@@ -88,13 +93,7 @@ async def load(session: AsyncSession) -> Loaded:
             agents[stored.agent] = resolved(stored, prompts, voices)
         except StoredProfileError as error:
             refused[stored.agent] = error
-    lines = {}
-    for number in await all_numbers(session):
-        try:
-            opening = None if number.opening is None else Opening.model_validate(number.opening)
-        except ValidationError:
-            opening = None  # rather answered at any time than never
-        lines[number.number] = Line(number.agent, opening)
+    lines = {number.number: Line(number.agent, opening_of(number)) for number in await all_numbers(session)}
     return Loaded(agents, lines, refused, await fingerprint(session))
 
 
@@ -107,14 +106,13 @@ def resolved(
     stored: AgentVersion, prompts: Mapping[str, PromptVersion], voices: Mapping[str, Voice]
 ) -> ActiveAgent:
     """A version with its stored prompt and voice in it. Raises ``StoredProfileError``."""
+    which = f"version {stored.version} of agent {stored.agent!r}"
     try:
         profile = AgentProfile.model_validate(stored.profile)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
         raise StoredProfileError(
-            f"version {stored.version} of agent {stored.agent!r} in the database does not fit this "
-            f"version of Trunkline: {'.'.join(map(str, first['loc']))}: {first['msg']}. "
-            f"Put a corrected config/agents/{stored.agent}.yaml in place and start again"
+            f"{which} in the database does not fit this version of Trunkline: {_first(error)}; "
+            f"{other_version(stored.agent)}"
         ) from None
     prompt = prompts.get(profile.prompt) if profile.prompt else None
     voice = voices.get(profile.voice.stored) if profile.voice.stored else None
@@ -122,11 +120,19 @@ def resolved(
     for field, (name, found) in missing.items():
         if name and found is None:
             raise StoredProfileError(
-                f"version {stored.version} of agent {stored.agent!r} names {name!r} as its {field}, which is "
-                "not in the database or has no active version; activate one, or change the agent"
+                f"{which} names {name!r} as its {field}, which is not in the database or has no active "
+                f"version; activate one, or {other_version(stored.agent)}"
             )
+    try:
+        used = with_stored(profile, prompt.content if prompt else None, voice)
+    except ValidationError as error:
+        raise StoredProfileError(
+            f"{which} speaks with a stored voice that does not fit this version of Trunkline: "
+            f"{_first(error)}; change that voice (PUT /api/v1/voices/{profile.voice.stored}), or "
+            f"{other_version(stored.agent)}"
+        ) from None
     return ActiveAgent(
-        with_stored(profile, prompt.content if prompt else None, voice),
+        used,
         stored.version,
         prompt.prompt if prompt else None,
         prompt.version if prompt else None,
@@ -135,7 +141,10 @@ def resolved(
 
 
 def with_stored(profile: AgentProfile, instructions: str | None, voice: Voice | None) -> AgentProfile:
-    """The profile as calls use it: with a stored prompt's text and a stored voice, where it names them."""
+    """The profile as calls use it: with a stored prompt's text and a stored voice, where it names them.
+
+    Raises ``ValidationError`` for a voice that is beyond the bounds of this version of the code.
+    """
     changes: dict[str, Any] = {}
     if instructions is not None:
         changes["instructions"] = instructions
@@ -144,3 +153,23 @@ def with_stored(profile: AgentProfile, instructions: str | None, voice: Voice | 
             stored=voice.name, names=voice.names, rate=voice.rate, pitch=voice.pitch
         )
     return profile.model_copy(update=changes) if changes else profile
+
+
+def other_version(agent: str) -> str:
+    """What to do about a stored profile that cannot be used."""
+    return (
+        f"activate another version over the API (POST /api/v1/agents/{agent}/rollback), or change "
+        f"config/agents/{agent}.yaml: what is new in it becomes the active version when a process starts"
+    )
+
+
+def tell_refused(agent: str, problem: str) -> None:
+    """Log and count a stored agent that cannot be used."""
+    AGENTS_NOT_LOADED.inc()
+    _log.error("a stored agent cannot be used; calls are answered as before", agent=agent, problem=problem)
+
+
+def _first(error: ValidationError) -> str:
+    """The first of what does not fit, without its value."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

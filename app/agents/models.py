@@ -1,4 +1,4 @@
-"""Tables of the agents. A version never changes once it was made: stored calls refer to it."""
+"""Tables of the agents. The profile of a version never changes: stored calls refer to it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from sqlalchemy import ForeignKey, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, CreatedAt, Timestamp
+from app.rest.rows import RevisedRow
 
 
-class Agent(Base):
-    """An agent by name. ``active_version`` answers calls; ``revision`` counts changes.
+class Agent(RevisedRow):
+    """An agent by name. ``active_version`` answers calls.
 
-    ``seeded_hash``: ``content_hash`` of the profile that its file last gave; a file that has not changed
-    since then leaves alone what operators made of the agent.
+    ``seeded_hash``: SHA-256 of what its file last said, without the defaults of what it leaves out; null: no
+    file was read for it. A file that still says the same leaves alone what operators made of the agent.
     """
 
     __tablename__ = "agents"
@@ -22,12 +23,14 @@ class Agent(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     active_version: Mapped[int]
     seeded_hash: Mapped[str | None]
-    revision: Mapped[int] = mapped_column(server_default=text("1"))
     archived_at: Mapped[Timestamp | None]
 
 
 class AgentVersion(Base):
-    """One profile of an agent, whole. ``content_hash`` is the SHA-256 of its canonical JSON, in hex."""
+    """One profile of an agent, whole. ``content_hash`` is the SHA-256 of its canonical JSON, in hex.
+
+    ``activated_at``: when it was last chosen to answer calls; null: never.
+    """
 
     __tablename__ = "agent_versions"
 
@@ -37,3 +40,4 @@ class AgentVersion(Base):
     content_hash: Mapped[str]
     note: Mapped[str] = mapped_column(server_default=text("''"))
     created_at: Mapped[CreatedAt]
+    activated_at: Mapped[Timestamp | None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import func, select
@@ -20,21 +21,30 @@ async def lock_agent(session: AsyncSession, name: str) -> tuple[Agent, AgentVers
     return agent, await session.get(AgentVersion, (name, agent.active_version))
 
 
-async def lock_known_agent(session: AsyncSession, name: str) -> Agent | None:
-    """An agent, if there is one; nobody else changes it in this transaction."""
-    return await session.get(Agent, name, with_for_update=True, populate_existing=True)
-
-
 async def add_version(
-    session: AsyncSession, agent: Agent, profile: dict[str, Any], content_hash: str, note: str
+    session: AsyncSession,
+    agent: Agent,
+    profile: dict[str, Any],
+    content_hash: str,
+    note: str,
+    *,
+    draft: bool = False,
 ) -> int:
-    """Add the next version of a locked agent; returns its number."""
+    """Add the next version of a locked agent; returns its number. It answers calls, but for a ``draft``."""
     number = (await newest_versions(session, [agent.name])).get(agent.name, 0) + 1
-    session.add(
-        AgentVersion(agent=agent.name, version=number, profile=profile, content_hash=content_hash, note=note)
+    version = AgentVersion(
+        agent=agent.name, version=number, profile=profile, content_hash=content_hash, note=note
     )
+    session.add(version)
+    if not draft:
+        activate(agent, version)
     await session.flush()
     return number
+
+
+def activate(agent: Agent, version: AgentVersion) -> None:
+    """From now on a version of a locked agent answers calls."""
+    agent.active_version, version.activated_at = version.version, datetime.now(UTC)
 
 
 async def newest_versions(session: AsyncSession, names: Sequence[str]) -> dict[str, int]:
@@ -44,10 +54,19 @@ async def newest_versions(session: AsyncSession, names: Sequence[str]) -> dict[s
     return {row.agent: row.newest for row in await session.execute(query)}
 
 
-async def version_before(session: AsyncSession, name: str, version: int) -> AgentVersion | None:
-    """The version with the next lower number."""
-    query = select(AgentVersion).where(AgentVersion.agent == name, AgentVersion.version < version)
-    return await session.scalar(query.order_by(AgentVersion.version.desc()).limit(1))
+async def previously_active(session: AsyncSession, agent: Agent) -> AgentVersion | None:
+    """The version that answered calls before the active one."""
+    query = (
+        select(AgentVersion)
+        .where(
+            AgentVersion.agent == agent.name,
+            AgentVersion.version != agent.active_version,
+            AgentVersion.activated_at.is_not(None),
+        )
+        .order_by(AgentVersion.activated_at.desc(), AgentVersion.version.desc())
+        .limit(1)
+    )
+    return await session.scalar(query)
 
 
 async def active_versions(session: AsyncSession, names: Sequence[str] | None = None) -> list[AgentVersion]:

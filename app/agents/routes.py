@@ -21,17 +21,18 @@ from app.agents.schemas import (
     TriedMessage,
     Try,
 )
+from app.agents.serving import refuse_unserved
 from app.agents.trying import TryingRoom
-from app.audit.service import Who
+from app.audit.change import Acting, Changing, Making
 from app.auth.service import Role
 from app.db.request import Transaction
 from app.engines.errors import EngineError
-from app.errors import Invalid, Unavailable, problem_docs
+from app.errors import Invalid, Unavailable
 from app.rest.listing import Asked, Listing
 from app.rest.names import SlugPath, Version
 from app.rest.route import REPEATABLE, needs, rest_router
 from app.rest.stream import MEDIA_TYPE, EventStream, event, event_schema
-from app.rest.versions import CHANGED, UNCHANGED, IfMatch, IfMatchOptional, IfNoneMatch, location, show
+from app.rest.versions import ABSENT, CHANGED, CONFLICT, STALE, UNCHANGED, Reading
 from app.voice.profile import AgentProfile
 
 AGENTS = Listing("agents", AgentSummary, sorts={"name": Agent.name}, key=(Agent.name,), sort="name")
@@ -45,9 +46,6 @@ VERSIONS = Listing(
 
 router = rest_router("/agents", "agents")
 
-_ABSENT = problem_docs(HTTPStatus.NOT_FOUND)
-_CONFLICT = problem_docs(HTTPStatus.CONFLICT)
-_STALE = problem_docs(HTTPStatus.PRECONDITION_FAILED)
 _CHANGES = [needs(Role.ADMIN)]
 _EVENTS: dict[int | str, dict[str, Any]] = {
     200: {
@@ -86,69 +84,51 @@ async def agents(
 
 
 @router.post("", status_code=HTTPStatus.CREATED, dependencies=_CHANGES)
-async def create(
-    session: Transaction, who: Who, wanted: NewProfile, request: Request, response: Response
-) -> AgentDetail:
+async def create(making: Making, wanted: NewProfile) -> AgentDetail:
     """Make an agent. It answers calls where a number, or the settings, name it."""
-    made = await service.create(session, who, wanted)
-    response.headers["Location"] = location(request, "agents", made.name)
-    show(response, made.revision)
-    return made
+    made = await service.create(making, wanted)
+    await refuse_unserved(making.request, made.profile)
+    return making.answer(made, "agents", made.name)
 
 
-@router.get("/{name}", responses=_ABSENT | UNCHANGED)
-async def agent(
-    session: Transaction, name: SlugPath, response: Response, if_none_match: IfNoneMatch = None
-) -> AgentDetail:
+@router.get("/{name}", responses=ABSENT | UNCHANGED)
+async def agent(session: Transaction, name: SlugPath, reading: Reading) -> AgentDetail:
     """One agent, with the profile that answers calls."""
-    found = await service.detail(session, name)
-    show(response, found.revision, if_none_match)
-    return found
+    return reading.answer(await service.detail(session, name))
 
 
-@router.put("/{name}", responses=_ABSENT | CHANGED, dependencies=_CHANGES)
-async def change(
-    session: Transaction,
-    who: Who,
-    name: SlugPath,
-    wanted: NewProfile,
-    response: Response,
-    if_match: IfMatch = None,
-) -> AgentDetail:
+@router.put("/{name}", responses=ABSENT | CHANGED | CONFLICT, dependencies=_CHANGES)
+async def change(changing: Changing, name: SlugPath, wanted: NewProfile) -> AgentDetail:
     """Answer calls with another profile, from the next one on: a new version, active at once."""
-    changed = await service.change(session, who, name, wanted, if_match)
-    show(response, changed.revision)
-    return changed
+    changed = await service.change(changing, name, wanted)
+    await refuse_unserved(changing.request, changed.profile)
+    return changing.answer(changed)
 
 
 @router.delete(
     "/{name}",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=_ABSENT | CHANGED | _CONFLICT,
+    responses=ABSENT | CHANGED | CONFLICT,
     dependencies=_CHANGES,
 )
-async def archive(
-    session: Transaction, who: Who, name: SlugPath, request: Request, if_match: IfMatch = None
-) -> None:
+async def archive(changing: Changing, name: SlugPath) -> None:
     """Archive an agent. Refused while a number or the settings name it."""
-    await service.archive(session, who, name, if_match, request.app.state.parts.usual_agent)
+    await service.archive(changing, name, changing.request.app.state.parts.usual_agent)
 
 
-@router.post("/{name}/restore", responses=_ABSENT | _STALE, dependencies=_CHANGES)
-async def restore(
-    session: Transaction, who: Who, name: SlugPath, response: Response, if_match: IfMatchOptional = None
-) -> AgentDetail:
+@router.post("/{name}/restore", responses=ABSENT | STALE, dependencies=_CHANGES)
+async def restore(acting: Acting, name: SlugPath) -> AgentDetail:
     """Let an archived agent answer again."""
-    restored = await service.restore(session, who, name, if_match)
-    show(response, restored.revision)
-    return restored
+    restored = await service.restore(acting, name)
+    await refuse_unserved(acting.request, restored.profile)
+    return acting.answer(restored)
 
 
 @router.get(
     "/{name}/versions",
     response_model=VERSIONS.schema,
     response_model_exclude_unset=True,
-    responses=_ABSENT,
+    responses=ABSENT,
 )
 async def versions(
     session: Transaction, name: SlugPath, asked: Annotated[Asked, Depends(VERSIONS.asked)]
@@ -161,58 +141,41 @@ async def versions(
 
 
 @router.post(
-    "/{name}/versions", status_code=HTTPStatus.CREATED, responses=_ABSENT | _STALE, dependencies=_CHANGES
+    "/{name}/versions", status_code=HTTPStatus.CREATED, responses=ABSENT | STALE, dependencies=_CHANGES
 )
-async def add_version(
-    session: Transaction,
-    who: Who,
-    name: SlugPath,
-    wanted: NewProfile,
-    request: Request,
-    response: Response,
-    if_match: IfMatchOptional = None,
-) -> AgentVersionDetail:
+async def add_version(acting: Acting, name: SlugPath, wanted: NewProfile) -> AgentVersionDetail:
     """Keep a profile as a version that answers no calls before it is activated."""
-    made, revision = await service.add_version(session, who, name, wanted, if_match)
-    response.headers["Location"] = location(request, "agents", name, "versions", made.version)
-    show(response, revision)
+    made, revision = await service.add_version(acting, name, wanted)
+    acting.place("agents", name, "versions", made.version)
+    acting.tag(revision)
     return made
 
 
-@router.get("/{name}/versions/{version}", responses=_ABSENT)
+@router.get("/{name}/versions/{version}", responses=ABSENT)
 async def version(session: Transaction, name: SlugPath, version: Version) -> AgentVersionDetail:
     """One version of an agent."""
     return await service.find_version(session, name, version)
 
 
-@router.post("/{name}/versions/{version}/activate", responses=_ABSENT | _STALE, dependencies=_CHANGES)
-async def activate(
-    session: Transaction,
-    who: Who,
-    name: SlugPath,
-    version: Version,
-    response: Response,
-    if_match: IfMatchOptional = None,
-) -> AgentDetail:
+@router.post("/{name}/versions/{version}/activate", responses=ABSENT | STALE, dependencies=_CHANGES)
+async def activate(acting: Acting, name: SlugPath, version: Version) -> AgentDetail:
     """Answer calls with a version, from the next one on."""
-    changed = await service.activate(session, who, name, version, if_match)
-    show(response, changed.revision)
-    return changed
+    changed = await service.activate(acting, name, version)
+    await refuse_unserved(acting.request, changed.profile)
+    return acting.answer(changed)
 
 
-@router.post("/{name}/rollback", responses=_ABSENT | _STALE, dependencies=_CHANGES)
-async def roll_back(
-    session: Transaction, who: Who, name: SlugPath, response: Response, if_match: IfMatchOptional = None
-) -> AgentDetail:
-    """Answer calls with the version before the active one."""
-    changed = await service.roll_back(session, who, name, if_match)
-    show(response, changed.revision)
-    return changed
+@router.post("/{name}/rollback", responses=ABSENT | STALE, dependencies=_CHANGES)
+async def roll_back(acting: Acting, name: SlugPath) -> AgentDetail:
+    """Answer calls with the version that did so before the active one."""
+    changed = await service.roll_back(acting, name)
+    await refuse_unserved(acting.request, changed.profile)
+    return acting.answer(changed)
 
 
 @router.post(
     "/{name}/try",
-    responses=_ABSENT | _CONFLICT | _EVENTS,
+    responses=ABSENT | CONFLICT | _EVENTS,
     response_class=EventStream,
     dependencies=[needs(Role.OPERATOR)],
     openapi_extra=REPEATABLE,

@@ -39,12 +39,14 @@ class AgentDetail(AgentSummary):
 
 
 class AgentVersionDetail(BaseModel):
-    """One profile of an agent, whole. ``active``: it answers calls."""
+    """One profile of an agent, whole. ``active``: it answers calls; ``activated_at``: when it was last
+    chosen to."""
 
     version: int
     active: bool
     note: str
     created_at: datetime
+    activated_at: datetime | None
     profile: dict[str, Any]
 
 

@@ -10,9 +10,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.repository import add_version, lock_agent
-from app.audit.service import OURSELVES, Action, write_audit
-from app.db.notify import notify
-from app.rest.changes import CHANGES
+from app.audit.change import Change
+from app.audit.service import OURSELVES, Action
 from app.voice.profile import AgentProfile
 
 _log = structlog.get_logger(__name__)
@@ -33,20 +32,17 @@ async def seed_agents(session: AsyncSession, profiles: Iterable[AgentProfile]) -
         agent.seeded_hash = said
         content = profile.model_dump(mode="json")
         if active is None or active.content_hash != content_hash(content):
+            before = None if active is None else {"active_version": active.version}
             version = await add_version(session, agent, content, content_hash(content), "from its file")
-            agent.active_version = version
             agent.revision += 1 if active is not None else 0
             _log.info("agent stored", agent=profile.name, version=version)
-            await write_audit(
-                session,
-                OURSELVES,
+            await Change(session, OURSELVES).record(
                 Action.CREATE if active is None else Action.CHANGE,
                 "agents",
                 profile.name,
-                before=None if active is None else {"active_version": active.version},
+                before=before,
                 after={"active_version": version},
             )
-            await notify(session, CHANGES, {"resource": "agents", "id": profile.name})
             stored += 1
     return stored
 

@@ -6,25 +6,28 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents import repository
-from app.agents.loading import StoredProfileError, resolved, with_stored
+from app.agents.loading import with_stored
 from app.agents.models import Agent, AgentVersion
 from app.agents.schemas import AgentDetail, AgentSummary, AgentVersionDetail, NewProfile
 from app.agents.seeding import content_hash
-from app.audit.service import Action, Actor, write_audit
-from app.db.notify import notify
+from app.audit.change import Change
+from app.audit.service import Action
 from app.errors import Conflict, Invalid, NotFound
 from app.numbers.repository import numbers_of
-from app.prompts.repository import active_contents, active_version, lock_prompt
-from app.rest.changes import CHANGES
-from app.rest.versions import expect, expect_if_given
+from app.prompts.models import Prompt
+from app.prompts.repository import active_version
+from app.rest.rows import find_row
 from app.voice.profile import AgentProfile
-from app.voices.repository import all_voices, lock_voice
+from app.voices.models import Voice
 
 RESOURCE = "agents"
+VERSIONS = "agents/versions"
+
+_SHARED = {"read": True}  # others may use it, too
 
 
 async def summaries(session: AsyncSession, agents: Sequence[Agent]) -> list[AgentSummary]:
@@ -46,10 +49,7 @@ async def detail(session: AsyncSession, name: str) -> AgentDetail:
 
 async def find(session: AsyncSession, name: str) -> Agent:
     """One agent. Raises ``NotFound``."""
-    agent = await session.get(Agent, name)
-    if agent is None:
-        raise NotFound(f"there is no agent {name!r}")
-    return agent
+    return await find_row(session, Agent, name, "agent")
 
 
 async def find_version(session: AsyncSession, name: str, version: int) -> AgentVersionDetail:
@@ -65,101 +65,99 @@ def shown(agent: Agent, version: AgentVersion) -> AgentVersionDetail:
         active=version.version == agent.active_version,
         note=version.note,
         created_at=version.created_at,
+        activated_at=version.activated_at,
         profile=version.profile,
     )
 
 
-async def create(session: AsyncSession, who: Actor, wanted: NewProfile) -> AgentDetail:
-    """Make an agent, which can answer calls at once. Raises ``Conflict`` where the name is taken."""
+async def create(making: Change, wanted: NewProfile) -> AgentDetail:
+    """Make an agent, which can answer calls at once.
+
+    Raises ``Conflict`` where the name is taken, ``Invalid`` for a prompt or voice that it cannot have.
+    """
     name = wanted.profile.name
-    agent, _ = await repository.lock_agent(session, name)
+    agent, _ = await repository.lock_agent(making.session, name)
     if agent.active_version:
         raise Conflict(f"there is an agent {name!r} already; choose another name, or change it")
-    await _check_references(session, wanted.profile)
-    agent.active_version = await _add(session, agent, wanted)
-    await session.flush()
-    made = await detail(session, name)
-    await write_audit(session, who, Action.CREATE, RESOURCE, name, after=made)
-    await notify(session, CHANGES, {"resource": RESOURCE, "id": name})
+    await _with_stored(making.session, wanted.profile)
+    await _add(making.session, agent, wanted)
+    made = await detail(making.session, name)
+    await making.record(Action.CREATE, RESOURCE, name, after=made)
     return made
 
 
-async def change(
-    session: AsyncSession, who: Actor, name: str, wanted: NewProfile, if_match: str | None
-) -> AgentDetail:
-    """Answer calls with another profile: a new, active version."""
-    agent = await _locked(session, name)
-    expect(if_match, agent.revision)
-    before = await detail(session, name)
-    await _check_references(session, _named(wanted.profile, name))
-    agent.active_version = await _add(session, agent, wanted)
-    await _changed(session, agent)
-    after = await detail(session, name)
-    await write_audit(session, who, Action.CHANGE, RESOURCE, name, before=before, after=after)
-    return after
+async def change(changing: Change, name: str, wanted: NewProfile) -> AgentDetail:
+    """Answer calls with another profile: a new, active version.
+
+    Raises ``NotFound``, and ``Invalid`` for a prompt or voice that it cannot have.
+    """
+    agent = await changing.lock(Agent, name, "agent")
+    before = await detail(changing.session, name)
+    await _with_stored(changing.session, _named(wanted.profile, name))
+    await _add(changing.session, agent, wanted)
+    return await _changed(changing, Action.CHANGE, agent, before)
 
 
-async def add_version(
-    session: AsyncSession, who: Actor, name: str, wanted: NewProfile, if_match: str | None
-) -> tuple[AgentVersionDetail, int]:
-    """Keep a profile as a version that answers no calls yet; returns it and the agent's revision."""
-    agent = await _locked(session, name)
-    expect_if_given(if_match, agent.revision)
+async def add_version(changing: Change, name: str, wanted: NewProfile) -> tuple[AgentVersionDetail, int]:
+    """Keep a profile as a version that answers no calls yet; returns it and the agent's revision.
+
+    Raises ``NotFound``, ``Invalid``.
+    """
+    agent = await changing.lock(Agent, name, "agent")
     _named(wanted.profile, name)
-    number = await _add(session, agent, wanted)
-    await _changed(session, agent)
-    made = await find_version(session, name, number)
-    await write_audit(session, who, Action.CREATE, f"{RESOURCE}/versions", f"{name}/{number}", after=made)
+    number = await _add(changing.session, agent, wanted, draft=True)
+    agent.revision += 1
+    made = await find_version(changing.session, name, number)
+    await changing.record(Action.CREATE, VERSIONS, f"{name}/{number}", after=made)
     return made, agent.revision
 
 
-async def activate(
-    session: AsyncSession, who: Actor, name: str, version: int, if_match: str | None
-) -> AgentDetail:
-    """Answer calls with a version. Raises ``Conflict`` for one that no longer fits."""
-    agent = await _locked(session, name)
-    chosen = await _version(session, name, version)
-    expect_if_given(if_match, agent.revision)
-    return await _switch(session, who, Action.ACTIVATE, agent, chosen)
+async def activate(changing: Change, name: str, version: int) -> AgentDetail:
+    """Answer calls with a version. Raises ``NotFound``, and ``Conflict`` for one that no longer fits."""
+    agent = await changing.lock(Agent, name, "agent")
+    chosen = await _version(changing.session, name, version)
+    if chosen.version == agent.active_version:
+        return await detail(changing.session, name)
+    return await _switch(changing, Action.ACTIVATE, agent, chosen)
 
 
-async def roll_back(session: AsyncSession, who: Actor, name: str, if_match: str | None) -> AgentDetail:
-    """Answer calls with the version before the active one. Raises ``Conflict`` where there is none."""
-    agent = await _locked(session, name)
-    expect_if_given(if_match, agent.revision)
-    before = await repository.version_before(session, name, agent.active_version)
-    if before is None:
-        raise Conflict(f"version {agent.active_version} is the first one of the agent {name!r}")
-    return await _switch(session, who, Action.ROLL_BACK, agent, before)
+async def roll_back(changing: Change, name: str) -> AgentDetail:
+    """Answer calls with the version that did so before the active one.
+
+    Raises ``NotFound``, and ``Conflict`` where there is none, or it no longer fits.
+    """
+    agent = await changing.lock(Agent, name, "agent")
+    previous = await repository.previously_active(changing.session, agent)
+    if previous is None:
+        raise Conflict(f"no other version of the agent {name!r} has answered calls; activate one by number")
+    return await _switch(changing, Action.ROLL_BACK, agent, previous)
 
 
-async def archive(session: AsyncSession, who: Actor, name: str, if_match: str | None, usual: str) -> None:
+async def archive(changing: Change, name: str, usual: str) -> None:
     """Let an agent answer no more. ``usual``: the agent of the settings.
 
-    Raises ``Conflict`` while it is that one, or a number names it.
+    Raises ``NotFound``; ``Conflict`` while it is that one, or a number names it.
     """
-    agent = await _locked(session, name)
-    expect(if_match, agent.revision)
+    agent = await changing.lock(Agent, name, "agent")
     if name == usual:
         raise Conflict(f"the agent {name!r} answers where no other does: set TRUNKLINE_CALLS__AGENT first")
-    if numbers := await numbers_of(session, name):
+    if numbers := await numbers_of(changing.session, name):
         raise Conflict(f"the agent {name!r} answers at {', '.join(numbers)}; change these numbers first")
     if agent.archived_at is None:
+        before = await detail(changing.session, name)
         agent.archived_at = datetime.now(UTC)
-        await _changed(session, agent)
-        await write_audit(session, who, Action.ARCHIVE, RESOURCE, name, after=await detail(session, name))
+        await _changed(changing, Action.ARCHIVE, agent, before)
 
 
-async def restore(session: AsyncSession, who: Actor, name: str, if_match: str | None) -> AgentDetail:
-    """Let an archived agent answer again. Raises ``Conflict`` where it no longer fits."""
-    agent = await _locked(session, name)
-    expect_if_given(if_match, agent.revision)
-    if agent.archived_at is not None:
-        await _check_usable(session, await _version(session, name, agent.active_version))
-        agent.archived_at = None
-        await _changed(session, agent)
-        await write_audit(session, who, Action.RESTORE, RESOURCE, name, after=await detail(session, name))
-    return await detail(session, name)
+async def restore(changing: Change, name: str) -> AgentDetail:
+    """Let an archived agent answer again. Raises ``NotFound``, and ``Conflict`` where it no longer fits."""
+    agent = await changing.lock(Agent, name, "agent")
+    before = await detail(changing.session, name)
+    if agent.archived_at is None:
+        return before
+    await _usable(changing.session, await _version(changing.session, name, agent.active_version))
+    agent.archived_at = None
+    return await _changed(changing, Action.RESTORE, agent, before)
 
 
 async def profile_to_try(
@@ -177,87 +175,75 @@ async def profile_to_try(
     agent = await find(session, name)
     if profile is None:
         stored = await _version(session, name, version or agent.active_version)
-        found = await _check_usable(session, stored)
+        found = await _usable(session, stored)
     else:
-        found = await _check_references(session, _named(profile, name), lock=False)
+        found = await _with_stored(session, _named(profile, name))
     return with_stored(found, instructions, None)
 
 
-async def _check_references(
-    session: AsyncSession, profile: AgentProfile, *, lock: bool = True
-) -> AgentProfile:
-    """The profile as calls use it. Raises ``Invalid`` for a prompt or voice that it cannot have.
+async def _usable(session: AsyncSession, version: AgentVersion) -> AgentProfile:
+    """A stored version as calls use it. Raises ``Conflict`` where it no longer fits."""
+    which = f"version {version.version} of the agent {version.agent!r}"
+    try:
+        return await _with_stored(session, AgentProfile.model_validate(version.profile))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Conflict(f"{which} does not fit this version of Trunkline: {where}: {first['msg']}") from None
+    except Invalid as error:
+        raise Conflict(f"{which} cannot answer calls: {error.problem}") from None
 
-    ``lock``: what it names is not archived before the transaction is over.
+
+async def _with_stored(session: AsyncSession, profile: AgentProfile) -> AgentProfile:
+    """A profile as calls use it. What it names stays as it is until this transaction is over.
+
+    Raises ``Invalid`` for a prompt or voice that it cannot have.
     """
     instructions, voice = None, None
     if profile.prompt:
-        if lock:
-            await lock_prompt(session, profile.prompt)
+        await session.get(Prompt, profile.prompt, with_for_update=_SHARED)
         active = await active_version(session, profile.prompt)
         if active is None:
             raise Invalid("body.profile.prompt", f"no version of a prompt {profile.prompt!r} is active")
         instructions = active.content
     if profile.voice.stored:
-        if lock:
-            await lock_voice(session, profile.voice.stored)
-        voice = (await all_voices(session)).get(profile.voice.stored)
+        voice = await session.get(
+            Voice, profile.voice.stored, with_for_update=_SHARED, populate_existing=True
+        )
         if voice is None or voice.archived_at is not None:
             raise Invalid("body.profile.voice.stored", f"there is no voice {profile.voice.stored!r}")
     return with_stored(profile, instructions, voice)
 
 
-async def _check_usable(session: AsyncSession, version: AgentVersion) -> AgentProfile:
-    """The stored version as calls use it. Raises ``Conflict``."""
-    try:
-        return resolved(version, await active_contents(session), await all_voices(session)).profile
-    except StoredProfileError as error:
-        raise Conflict(str(error)) from None
-
-
-async def _switch(
-    session: AsyncSession, who: Actor, action: Action, agent: Agent, chosen: AgentVersion
-) -> AgentDetail:
+async def _switch(changing: Change, action: Action, agent: Agent, chosen: AgentVersion) -> AgentDetail:
+    await _usable(changing.session, chosen)
     before = {"active_version": agent.active_version}
-    if chosen.version != agent.active_version:
-        profile = await _check_usable(session, chosen)
-        if profile.prompt:
-            await lock_prompt(session, profile.prompt)
-        if profile.voice.stored:
-            voice = await lock_voice(session, profile.voice.stored)
-            if voice is not None and voice.archived_at is not None:
-                raise Conflict(f"version {chosen.version} speaks with the archived voice {voice.name!r}")
-        agent.active_version = chosen.version
-        await _changed(session, agent)
-        after = {"active_version": chosen.version}
-        await write_audit(session, who, action, RESOURCE, agent.name, before=before, after=after)
-    return await detail(session, agent.name)
-
-
-async def _add(session: AsyncSession, agent: Agent, wanted: NewProfile) -> int:
-    content: dict[str, Any] = wanted.profile.model_dump(mode="json")
-    return await repository.add_version(session, agent, content, content_hash(content), wanted.note)
-
-
-async def _changed(session: AsyncSession, agent: Agent) -> None:
+    repository.activate(agent, chosen)
     agent.revision += 1
-    await session.flush()
-    await notify(session, CHANGES, {"resource": RESOURCE, "id": agent.name})
+    after = {"active_version": chosen.version}
+    await changing.record(action, RESOURCE, agent.name, before=before, after=after)
+    return await detail(changing.session, agent.name)
+
+
+async def _changed(changing: Change, action: Action, agent: Agent, before: AgentDetail) -> AgentDetail:
+    agent.revision += 1
+    after = await detail(changing.session, agent.name)
+    await changing.record(action, RESOURCE, agent.name, before=before, after=after)
+    return after
+
+
+async def _add(session: AsyncSession, agent: Agent, wanted: NewProfile, *, draft: bool = False) -> int:
+    content: dict[str, Any] = wanted.profile.model_dump(mode="json")
+    return await repository.add_version(
+        session, agent, content, content_hash(content), wanted.note, draft=draft
+    )
 
 
 async def _version(session: AsyncSession, name: str, version: int) -> AgentVersion:
-    query = select(AgentVersion).where(AgentVersion.agent == name, AgentVersion.version == version)
-    found = await session.scalar(query)
+    found = await session.get(AgentVersion, (name, version))
     if found is None:
         raise NotFound(f"there is no version {version} of the agent {name!r}")
     return found
-
-
-async def _locked(session: AsyncSession, name: str) -> Agent:
-    agent = await repository.lock_known_agent(session, name)
-    if agent is None:
-        raise NotFound(f"there is no agent {name!r}")
-    return agent
 
 
 def _named(profile: AgentProfile, name: str) -> AgentProfile:
@@ -270,12 +256,18 @@ def _summary(agent: Agent, active: AgentVersion, newest: int) -> AgentSummary:
     profile = active.profile
     return AgentSummary(
         name=agent.name,
-        title=profile.get("title", ""),
-        language=profile.get("language", ""),
+        title=_text(profile, "title"),
+        language=_text(profile, "language"),
         active_version=agent.active_version,
         newest_version=newest,
-        prompt=profile.get("prompt") or None,
-        voice=profile.get("voice", {}).get("stored") or None,
+        prompt=_text(profile, "prompt") or None,
+        voice=_text(profile.get("voice"), "stored") or None,
         revision=agent.revision,
         archived_at=agent.archived_at,
     )
+
+
+def _text(stored: object, field: str) -> str:
+    """A text of a stored profile, which need not fit this version of the code; empty: there is none."""
+    value = stored.get(field) if isinstance(stored, dict) else None
+    return value if isinstance(value, str) else ""

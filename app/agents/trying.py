@@ -80,10 +80,10 @@ class TryingRoom:
     async def answer(
         self, profile: AgentProfile, messages: Sequence[TriedMessage]
     ) -> AsyncGenerator[TryEvent, None]:
-        """The agent's answer to the last message. To be read in one task.
+        """The agent's answer to the last message. To be read in one task, and closed there.
 
         Raises ``TooManyRequests`` while others try; ``EngineError`` where no model answers at all. What
-        happens once it has begun is an event.
+        happens once it has begun is an event. A reader that is too slow when the time is over is cancelled.
         """
         if self._busy >= self._at_once:
             raise TooManyRequests(
@@ -92,8 +92,8 @@ class TryingRoom:
         self._busy += 1
         begun = False
         try:
-            async with asyncio.timeout(self._seconds):
-                async for event in self._reply(profile, messages):
+            async with asyncio.timeout(self._seconds), aclosing(self._reply(profile, messages)) as events:
+                async for event in events:
                     begun = True
                     yield event
         except TimeoutError:

@@ -27,9 +27,9 @@ _log = structlog.get_logger(__name__)
 class Role(StrEnum):
     """What a key may do; each role may also do what those before it may."""
 
-    VIEWER = "viewer"  # read
-    OPERATOR = "operator"  # and act on calls
-    ADMIN = "admin"  # and manage keys
+    VIEWER = "viewer"  # read, but for keys and the audit log
+    OPERATOR = "operator"  # and act on calls, change voices, prompts and numbers
+    ADMIN = "admin"  # and change agents, keys and webhooks, erase callers, read the audit log
 
     def includes(self, other: Role) -> bool:
         """Whether this role may do what ``other`` may."""
@@ -77,13 +77,13 @@ async def create_key(
     return NewKey(stored.id, secret, stored.prefix)
 
 
-async def ensure_first_key(session: AsyncSession, key: str) -> bool:
-    """Store the admin key of the settings, unless it is stored; returns whether it was new.
+async def ensure_first_key(session: AsyncSession, key: str) -> ApiKey | None:
+    """Store the admin key of the settings, and return it; ``None`` where it is stored already.
 
     An empty key changes nothing, and a revoked one stays revoked. Raises ``WeakKey``.
     """
     if not key:
-        return False
+        return None
     if len(key) < SHORTEST_KEY:
         raise WeakKey(
             f"TRUNKLINE_ADMIN__API_KEY has fewer than {SHORTEST_KEY} characters; choose a longer one, "
@@ -99,7 +99,7 @@ async def ensure_first_key(session: AsyncSession, key: str) -> bool:
     )
     if stored is not None:
         _log.info("stored the first admin key", prefix=stored.prefix)
-    return stored is not None
+    return stored
 
 
 async def verify_key(session: AsyncSession, key: str) -> Identity | None:

@@ -13,7 +13,6 @@ from app.audit.service import Who
 from app.auth.service import Role
 from app.calls.control import Command, command
 from app.calls.repository import running_calls
-from app.calls.schemas import CallSummary
 from app.calls.service import CALLS
 from app.db.request import Transaction
 from app.errors import problem_docs
@@ -59,8 +58,7 @@ class Accepted(BaseModel):
 @router.get("", response_model=CALLS.schema, response_model_exclude_unset=True)
 async def running(session: Transaction, asked: Annotated[Asked, Depends(CALLS.asked)]) -> BaseModel:
     """Calls that have not ended, of all processes, newest first."""
-    rows, cursor = await CALLS.rows(session, running_calls(), asked)
-    return CALLS.page([CallSummary.model_validate(row) for row in rows], cursor, asked)
+    return await CALLS.answer(session, running_calls(), asked)
 
 
 @router.post(

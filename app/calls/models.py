@@ -54,6 +54,8 @@ class Call(Base):
         Index(None, "to_number", "started_at", "id"),
         # calls in progress, by who answers them
         Index("ix_calls_open", "instance_id", postgresql_where=text("ended_at IS NULL")),
+        # calls of which there are words, oldest first
+        Index("ix_calls_wordy", "started_at", "id", postgresql_where=text("words_deleted_at IS NULL")),
         {"postgresql_partition_by": "RANGE (started_at)"},
     )
 
@@ -84,6 +86,7 @@ class Call(Base):
     caller_seconds: Mapped[float | None]
     agent_seconds: Mapped[float | None]
     redacted_at: Mapped[Timestamp | None]
+    words_deleted_at: Mapped[Timestamp | None]
 
 
 class Leg(Base):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -14,17 +13,17 @@ from app.calls.repository import CallFilter
 from app.calls.schemas import CallDetail, Segments, Turns
 from app.calls.service import CALLS, call_segments, call_turns, find_calls, get_call
 from app.db.request import Transaction
-from app.errors import NotFound, problem_docs
+from app.errors import NotFound
 from app.rest.listing import Asked
 from app.rest.route import rest_router
 from app.rest.times import Since, Until
+from app.rest.versions import ABSENT
 from app.voice.events import Outcome
 
 router = rest_router("/calls", "calls", Role.VIEWER)
 
 T = TypeVar("T")
 
-_MISSING = problem_docs(HTTPStatus.NOT_FOUND)
 _NUMBER = r"^[+0-9a-zA-Z_.@:-]{1,80}$"
 
 
@@ -68,19 +67,19 @@ async def calls(
     return await find_calls(session, wanted, asked)
 
 
-@router.get("/{call_id}", responses=_MISSING)
+@router.get("/{call_id}", responses=ABSENT)
 async def call(session: Transaction, call_id: UUID) -> CallDetail:
     """One call: its transcript with what the caller heard, the latency of each turn, what was noted."""
     return _there(await get_call(session, call_id), call_id)
 
 
-@router.get("/{call_id}/turns", responses=_MISSING)
+@router.get("/{call_id}/turns", responses=ABSENT)
 async def turns(session: Transaction, call_id: UUID) -> Turns:
     """The turns of a call alone."""
     return _there(await call_turns(session, call_id), call_id)
 
 
-@router.get("/{call_id}/segments", responses=_MISSING)
+@router.get("/{call_id}/segments", responses=ABSENT)
 async def segments(session: Transaction, call_id: UUID) -> Segments:
     """The transcript of a call, one part for each time that a side spoke."""
     return _there(await call_segments(session, call_id), call_id)

@@ -18,7 +18,8 @@ class CallSummary(_Schema):
 
     From ``disposition`` on: what the work after the call found, null before it is done. ``caller_seconds``
     and ``agent_seconds``: how long each spoke. ``barge_ins``: how often the caller took the floor from the
-    agent, ``interruptions``: the agent from the caller.
+    agent, ``interruptions``: the agent from the caller. ``words_deleted_at``: since when nothing is known
+    any more of what was said.
     """
 
     id: UUID
@@ -47,6 +48,7 @@ class CallSummary(_Schema):
     caller_seconds: float | None
     agent_seconds: float | None
     redacted_at: datetime | None
+    words_deleted_at: datetime | None
 
 
 class LegDetail(_Schema):

@@ -31,6 +31,7 @@ from app.voice.events import STAGES, Outcome
 from telephony.errors import HangupCause
 
 ABANDONED_SECONDS = 20.0  # without a heartbeat: six were missed
+_NEVER_SECONDS = 1e9  # 30 years
 
 _log = structlog.get_logger(__name__)
 
@@ -84,6 +85,9 @@ async def call_segments(session: AsyncSession, call_id: UUID) -> Segments | None
 async def close_abandoned(session: AsyncSession, silent_seconds: float = ABANDONED_SECONDS) -> int:
     """Close calls whose process stopped, or has had no heartbeat for so long; returns how many.
 
+    For those alone who know that the database was within reach for as long (``presence.Reach``): after an
+    outage nobody has a fresh heartbeat.
+
     They end as our fault, when their process was last heard of. Should the process live after all (the
     database was away from it alone), its own report of the end of the call replaces this one.
     """
@@ -94,6 +98,11 @@ async def close_abandoned(session: AsyncSession, silent_seconds: float = ABANDON
         CALLS_ABANDONED.inc(len(closed))
         _log.warning("closed calls whose process is gone", calls=len(closed))
     return len(closed)
+
+
+async def close_stopped(session: AsyncSession) -> int:
+    """Close calls whose process said that it answers no more; returns how many."""
+    return await close_abandoned(session, _NEVER_SECONDS)
 
 
 def _turn(turn: Turn) -> TurnDetail:

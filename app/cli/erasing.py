@@ -14,8 +14,7 @@ from app.audit.service import OURSELVES
 from app.calls.erasing.caller import Erased, OwnNumber, erase_caller
 from app.cli.settings import read_settings
 from app.db.start import open_database
-from app.recordings.stores import StoreError
-from app.tasks.stores import build_store
+from app.places import build_places
 from config.erasure_key import erasure_key
 
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
@@ -34,11 +33,11 @@ def erase(
         url = settings.database_url.get_secret_value()
         async with open_database(url, settings.data_dir) as database:
             key = erasure_key(settings)
-            return await erase_caller(database, build_store(settings), caller, key, OURSELVES)
+            return await erase_caller(database, build_places(settings), caller, key, OURSELVES)
 
     try:
         done = uvloop.run(work())
-    except (OwnNumber, StoreError) as error:
+    except OwnNumber as error:
         raise SystemExit(f"trunkline: {error}") from None
     if as_json:
         print(json.dumps(asdict(done)))
@@ -46,5 +45,8 @@ def erase(
     gone = ", ".join(f"{count} {table}" for table, count in done.rows.items() if count) or "nothing"
     print(f"deleted: {gone}; {done.files} files of recordings")
     if done.waiting:
-        print(f"{done.waiting} calls have not ended, or are being worked up; the worker deletes them then")
+        print(
+            f"{done.waiting} calls have not ended, are being worked up, or have a recording that cannot be "
+            "deleted now (the log says why); the worker deletes them as soon as it can"
+        )
     print(f"the audit log names the number by its hash {done.hash[:16]}...")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.calls.spool.folder import SPOOL, SpoolState, states
+from app.calls.spool.folder import SPOOL, SpoolState, damaged_files, states
 from app.cli.settings import read_settings
 
 
@@ -16,12 +16,14 @@ def spool(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     """List what waits on disk for the database: of each process that answers calls, or did.
 
     What is left of processes that are gone is stored by the next start, or by the others within seconds. A
-    running process may show some bytes that are stored already: they are deleted within ten seconds.
+    running process may show some bytes that are stored already: they are deleted within ten seconds. Damaged
+    files are stored as far as they can be read, and kept to be looked at until they are as old as calls may
+    become.
     """
     root = read_settings().data_dir / SPOOL
     try:
         found = [_row(state) for state in states(root)]
-        damaged = sorted(str(path) for path in root.glob("*.damaged"))
+        damaged = [str(path) for path in damaged_files(root)]
     except OSError as error:
         raise SystemExit(
             f"trunkline: {root} cannot be read ({error.strerror}); run as the user that serves"

@@ -21,8 +21,8 @@ from app.cli.settings import read_settings
 from app.engines.build import build_synthesisers
 from app.engines.errors import EngineError
 from app.engines.ports import Synthesiser, Voice, VoiceSpec
+from config.engines import EngineSettings
 from config.logging import configure_logging
-from config.settings import EngineSettings
 from telephony.media.frame import SAMPLE_RATE, Samples
 
 

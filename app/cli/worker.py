@@ -12,12 +12,12 @@ from config.logging import configure_logging
 
 def worker(
     clock: Annotated[
-        bool, typer.Option("--clock/--no-clock", help="Also send the tasks that are due at times.")
+        bool, typer.Option("--clock/--no-clock", help="Also do what is due at times.")
     ] = True,
     child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
 ) -> None:
     """Do the work after calls, until interrupted. Without a broker, `trunkline run` starts one itself."""
-    # Celery takes 0.2 s to import, and no other command needs it.
+    # The tasks take 0.09 s to import, and no other command needs them.
     from app.tasks.worker import run_worker  # noqa: PLC0415
 
     settings = read_settings()

@@ -2,17 +2,18 @@
 
 Each table's partitions follow one another without a gap, from its first to some months ahead. There is no
 partition for the rest: PostgreSQL could then no longer read them in order of time. A row beyond the last one
-is refused, so whoever lives makes the next ones every day.
+is refused, so whoever lives makes the next ones every few hours.
 """
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from app.db.session import Database, describe, is_away
 
@@ -23,20 +24,41 @@ LOCK_KEY = 0x7472756E6C  # of the advisory lock under which partitions are made
 _log = structlog.get_logger(__name__)
 
 # A partition's bound is text: FOR VALUES FROM ('2026-12-01 00:00:00+00') TO ('2027-01-01 00:00:00+00')
-_LAST_BOUNDS = text(
+_PARTITIONS = text(
     r"""
-    SELECT parent.relname AS table_name,
-           max(substring(pg_get_expr(part.relpartbound, part.oid) FROM 'TO \(''(.*)''\)')::timestamptz)
-               AS ends_at
+    SELECT parent.relname AS parent, part.relname AS part, inhdetachpending AS leaving,
+           substring(pg_get_expr(part.relpartbound, part.oid) FROM 'TO \(''(.*)''\)')::timestamptz AS ends
     FROM pg_partitioned_table AS partitioned
     JOIN pg_class AS parent ON parent.oid = partitioned.partrelid
     LEFT JOIN pg_inherits ON inhparent = parent.oid
     LEFT JOIN pg_class AS part ON part.oid = inhrelid
     WHERE parent.relnamespace = current_schema()::regnamespace AND partitioned.partstrat = 'r'
-    GROUP BY parent.relname
-    ORDER BY parent.relname
+    ORDER BY parent.relname, ends
     """
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition, and the time before which all of it lies.
+
+    ``leaving``: its ``DETACH ... CONCURRENTLY`` was interrupted, and nobody sees its rows any more.
+    """
+
+    table: str
+    name: str
+    ends: datetime
+    leaving: bool
+
+
+async def partitions_of(connection: AsyncSession | AsyncConnection) -> dict[str, list[Partition]]:
+    """The partitions of every table that is partitioned by time, oldest first."""
+    found: dict[str, list[Partition]] = {}
+    for row in await connection.execute(_PARTITIONS):
+        parts = found.setdefault(row.parent, [])
+        if row.ends is not None:  # of a table without any, or of one for the rest
+            parts.append(Partition(row.parent, row.part, row.ends, row.leaving))
+    return found
 
 
 async def make_partitions(session: AsyncSession, *, months_ahead: int = MONTHS_AHEAD) -> list[str]:
@@ -72,9 +94,9 @@ async def keep_partitions(database: Database) -> None:
 
 async def _missing(session: AsyncSession, until: datetime) -> list[tuple[str, datetime]]:
     """Tables whose partitions end before ``until``, and where the next one begins."""
-    rows = (await session.execute(_LAST_BOUNDS)).all()
-    ends = [(name, ends_at or _this_month()) for name, ends_at in rows]
-    return [(name, ends_at) for name, ends_at in ends if ends_at < until]
+    found = (await partitions_of(session)).items()
+    ends = [(table, parts[-1].ends if parts else _this_month()) for table, parts in found]
+    return [(table, ends_at) for table, ends_at in ends if ends_at < until]
 
 
 async def _make(session: AsyncSession, table: str, month: datetime) -> str:

@@ -24,7 +24,7 @@ from app.engines.ports import (
     VoiceActivityDetector,
 )
 from app.engines.tts.cached import CachedSynthesiser
-from config.settings import EngineSettings
+from config.engines import EngineSettings
 
 DETECTORS = ("silero",)
 RECOGNISERS = (

@@ -15,7 +15,7 @@ import httpx2
 from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable
 from app.engines.http_client import environment_of
 from app.engines.quotation import quotation, shown_address
-from config.settings import OpenAISettings, OpenAISpeechToTextSettings, OpenAITextToSpeechSettings
+from config.engines import OpenAISettings, OpenAISpeechToTextSettings, OpenAITextToSpeechSettings
 
 OPENAI_URL = "https://api.openai.com/v1"
 _IDLE_SECONDS = 300.0

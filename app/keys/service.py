@@ -10,18 +10,16 @@ from app.audit.service import Action, Actor, write_audit
 from app.auth import repository
 from app.auth.models import ApiKey
 from app.auth.service import NewKey, Role, create_key, revoke_key
-from app.errors import Conflict, NotFound
+from app.errors import Conflict
 from app.keys.schemas import KeyChange, KeySummary
+from app.rest.rows import find_row, lock_row
 
 RESOURCE = "keys"
 
 
 async def find_key(session: AsyncSession, key_id: int) -> ApiKey:
     """One key. Raises ``NotFound``."""
-    key = await session.get(ApiKey, key_id)
-    if key is None:
-        raise NotFound(f"there is no key {key_id}")
-    return key
+    return await find_row(session, ApiKey, key_id, "key")
 
 
 async def make_key(
@@ -65,20 +63,16 @@ async def rotate_key(session: AsyncSession, who: Actor, key_id: int, overlap_hou
 
 async def withdraw_key(session: AsyncSession, who: Actor, key_id: int) -> bool:
     """Make a key useless from now on; false where there is none that could be revoked."""
-    key = await session.get(ApiKey, key_id)
-    before = KeySummary.model_validate(key) if key is not None else None
     if not await revoke_key(session, key_id):
         return False
-    key = await session.get(ApiKey, key_id, populate_existing=True)
-    after = KeySummary.model_validate(key)
+    after = KeySummary.model_validate(await lock_row(session, ApiKey, key_id, "key"))
+    before = after.model_copy(update={"revoked_at": None})
     await write_audit(session, who, Action.REVOKE, RESOURCE, key_id, before=before, after=after)
     return True
 
 
 async def _usable(session: AsyncSession, key_id: int) -> ApiKey:
-    key = await session.get(ApiKey, key_id, with_for_update=True)
-    if key is None:
-        raise NotFound(f"there is no key {key_id}")
+    key = await lock_row(session, ApiKey, key_id, "key")
     if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= datetime.now(UTC)):
         raise Conflict(f"key {key_id} is revoked or expired; make a new one")
     return key

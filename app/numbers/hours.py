@@ -7,6 +7,8 @@ open both times, one that is left out never comes.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -23,11 +25,12 @@ from pydantic import (
     model_validator,
 )
 
+from app.numbers.e164 import PhoneNumber
+
 MINUTES = 24 * 60
 
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
 _NAME = r"^[a-z][a-z0-9_-]{0,62}$"
-_E164 = r"^\+[1-9]\d{6,14}$"
 
 
 @lru_cache(maxsize=1)
@@ -119,7 +122,7 @@ class Transfer(_Part):
 
     then: Literal["transfer"]
     say: Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f]*$")] = ""
-    number: Annotated[str, StringConstraints(pattern=_E164), Field(examples=["+15551234567"])]
+    number: PhoneNumber
 
 
 class OtherAgent(_Part):
@@ -160,6 +163,32 @@ class Opening(_Part):
             if exception.day == day:
                 return exception.hours
         return self.weekly.get(_DAYS[day.weekday()], ())
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """Which agent answers a call. ``closed``: what it does instead of its work; ``None``: its work."""
+
+    agent: str
+    open: bool = True
+    closed: HangUp | Transfer | None = None
+
+
+def who_answers(
+    agent: str, opening: Opening | None, at: datetime | None, able: Callable[[str], bool], usual: str
+) -> Answerer:
+    """Who answers at a number of ``agent``, at an aware time; ``None``: while it is open.
+
+    ``able``: whether an agent can. ``usual`` answers where the number's agent cannot, and the number's where
+    the one of its closed hours cannot.
+    """
+    agent = agent if able(agent) else usual
+    if opening is None or at is None or is_open(opening, at):
+        return Answerer(agent)
+    closed = opening.closed
+    if isinstance(closed, OtherAgent):
+        return Answerer(closed.agent if able(closed.agent) else agent, open=False)
+    return Answerer(agent, open=False, closed=closed)
 
 
 def is_open(opening: Opening, at: datetime) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Integer, text
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.base import Base, CreatedAt
+from app.db.base import CreatedAt
+from app.rest.rows import RevisedRow
 
 
-class Number(Base):
+class Number(RevisedRow):
     """A number (E.164) that callers dial, and the agent that answers there.
 
     ``opening``: ``app.numbers.hours.Opening`` as JSON; null: always open.
@@ -23,6 +24,5 @@ class Number(Base):
     agent: Mapped[str] = mapped_column(ForeignKey("agents.name"))
     title: Mapped[str]
     opening: Mapped[dict[str, Any] | None]
-    revision: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]

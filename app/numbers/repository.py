@@ -11,11 +11,6 @@ from app.numbers.models import Number
 _AGENT = text("SELECT name FROM agents WHERE name = :name AND archived_at IS NULL FOR SHARE")
 
 
-async def lock_number(session: AsyncSession, number: str) -> Number | None:
-    """A number, which nobody else changes in this transaction."""
-    return await session.get(Number, number, with_for_update=True, populate_existing=True)
-
-
 async def all_numbers(session: AsyncSession) -> list[Number]:
     """Every number, in order."""
     return list(await session.scalars(select(Number).order_by(Number.number)))

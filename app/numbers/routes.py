@@ -6,21 +6,21 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Query, Request
 from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import select
 
-from app.audit.service import Who
+from app.audit.change import Changing, Making
 from app.auth.service import Role
 from app.db.request import Transaction
-from app.errors import Invalid, problem_docs
+from app.errors import Invalid
 from app.numbers import service
 from app.numbers.models import Number
 from app.numbers.schemas import Answering, NewNumber, NumberChange, NumberDetail, NumberPath
 from app.rest.listing import Asked, Listing
 from app.rest.names import SLUG
 from app.rest.route import needs, rest_router
-from app.rest.versions import CHANGED, UNCHANGED, IfMatch, IfNoneMatch, location, show
+from app.rest.versions import ABSENT, CHANGED, UNCHANGED, Reading
 
 NUMBERS = Listing(
     "numbers",
@@ -37,7 +37,6 @@ NUMBERS = Listing(
 
 router = rest_router("/numbers", "numbers")
 
-_ABSENT = problem_docs(HTTPStatus.NOT_FOUND)
 _WRITES = [needs(Role.OPERATOR)]
 
 
@@ -51,65 +50,48 @@ async def numbers(
     query = select(Number)
     if agent is not None:
         query = query.where(Number.agent == agent)
-    rows, cursor = await NUMBERS.rows(session, query, asked)
-    return NUMBERS.page([NumberDetail.model_validate(row) for row in rows], cursor, asked)
+    return await NUMBERS.answer(session, query, asked)
 
 
 @router.post("", status_code=HTTPStatus.CREATED, dependencies=_WRITES)
-async def create(
-    session: Transaction, who: Who, wanted: NewNumber, request: Request, response: Response
-) -> NumberDetail:
+async def create(making: Making, wanted: NewNumber) -> NumberDetail:
     """Let an agent answer at a number."""
-    made = await service.create(session, who, wanted)
-    response.headers["Location"] = location(request, "numbers", made.number)
-    show(response, made.revision)
-    return made
+    made = await service.create(making, wanted)
+    return making.answer(made, "numbers", made.number)
 
 
-@router.get("/{number}", responses=_ABSENT | UNCHANGED)
-async def number(
-    session: Transaction, number: NumberPath, response: Response, if_none_match: IfNoneMatch = None
-) -> NumberDetail:
+@router.get("/{number}", responses=ABSENT | UNCHANGED)
+async def number(session: Transaction, number: NumberPath, reading: Reading) -> NumberDetail:
     """One number."""
-    found = await service.find(session, number)
-    show(response, found.revision, if_none_match)
-    return NumberDetail.model_validate(found)
+    return reading.answer(NumberDetail.model_validate(await service.find(session, number)))
 
 
-@router.put("/{number}", responses=_ABSENT | CHANGED, dependencies=_WRITES)
-async def change(
-    session: Transaction,
-    who: Who,
-    number: NumberPath,
-    wanted: NumberChange,
-    response: Response,
-    if_match: IfMatch = None,
-) -> NumberDetail:
+@router.put("/{number}", responses=ABSENT | CHANGED, dependencies=_WRITES)
+async def change(changing: Changing, number: NumberPath, wanted: NumberChange) -> NumberDetail:
     """Change who answers, and when, whole: what is left out gets its default."""
-    changed = await service.change(session, who, number, wanted, if_match)
-    show(response, changed.revision)
-    return changed
+    return changing.answer(await service.change(changing, number, wanted))
 
 
 @router.delete(
-    "/{number}", status_code=HTTPStatus.NO_CONTENT, responses=_ABSENT | CHANGED, dependencies=_WRITES
+    "/{number}", status_code=HTTPStatus.NO_CONTENT, responses=ABSENT | CHANGED, dependencies=_WRITES
 )
-async def delete(session: Transaction, who: Who, number: NumberPath, if_match: IfMatch = None) -> None:
+async def delete(changing: Changing, number: NumberPath) -> None:
     """Know a number no more: the agent of the settings answers there."""
-    await service.remove(session, who, number, if_match)
+    await service.remove(changing, number)
 
 
-@router.get("/{number}/answer", responses=_ABSENT)
+@router.get("/{number}/answer", responses=ABSENT)
 async def answer(
     session: Transaction,
+    request: Request,
     number: NumberPath,
     at: Annotated[
         AwareDatetime | None, Query(description="When, with its offset from UTC; default: now")
     ] = None,
 ) -> Answering:
     """Who answers a call to a number at a time: to try out opening hours."""
-    found = await service.find(session, number)
+    found, parts = await service.find(session, number), request.app.state.parts
     try:
-        return service.answering(found, at or datetime.now(UTC))
+        return service.answering(found, at or datetime.now(UTC), parts.has_agent, parts.usual_agent)
     except OverflowError:
         raise Invalid("query.at", "is beyond the calendar of the number's time zone") from None

@@ -3,46 +3,28 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import phonenumbers
 from fastapi import Path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
+from app.numbers.e164 import E164, PhoneNumber
 from app.numbers.hours import Opening
 from app.rest.names import Slug, Title
-
-E164 = r"^\+[1-9]\d{6,14}$"
-
-
-def _possible(number: str) -> str:
-    """A number that can be dialled by its country's rules of length."""
-    try:
-        parsed = phonenumbers.parse(number, None)
-    except phonenumbers.NumberParseException:
-        raise ValueError("must be a telephone number in E.164, such as +15551234567") from None
-    if not phonenumbers.is_possible_number(parsed):
-        raise ValueError("is too short or too long for a number of its country")
-    return number
-
-
-PhoneNumber = Annotated[
-    str, StringConstraints(pattern=E164), AfterValidator(_possible), Field(examples=["+15551234567"])
-]
-"""A number in E.164."""
 
 NumberPath = Annotated[str, Path(pattern=E164, description="The number in E.164, its `+` as `%2B` or `+`")]
 
 
 class NumberDetail(BaseModel):
-    """A number that callers dial. ``opening`` null: its agent answers at any time."""
+    """A number that callers dial. ``opening`` null: its agent answers at any time; one that does not fit
+    this version of Trunkline is shown as it is stored, and can be replaced."""
 
     model_config = ConfigDict(from_attributes=True)
 
     number: str
     agent: str
     title: str
-    opening: Opening | None
+    opening: Annotated[Opening | dict[str, Any] | None, Field(union_mode="left_to_right")]
     revision: int
     created_at: datetime
     updated_at: datetime

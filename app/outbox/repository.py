@@ -44,6 +44,11 @@ _CLAIM = text(
 )
 
 
+_KEYS = "unnest(CAST(:keys AS bigint[])) AS key"
+_LOCK = text(f"SELECT key FROM {_KEYS} WHERE pg_try_advisory_lock(key)")  # noqa: S608 - a text of our own
+_UNLOCK = text(f"SELECT pg_advisory_unlock(key) FROM {_KEYS}")  # noqa: S608 - as above
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """What is owed: calls in all, and how long the first of those due has been due, in seconds."""
@@ -112,19 +117,25 @@ async def later(session: AsyncSession, *, topic: str) -> list[UUID]:
 
 @asynccontextmanager
 async def alone_with(engine: AsyncEngine, call_id: UUID) -> AsyncIterator[bool]:
-    """Be the only one who works on a call; whether that could be had at once.
+    """Be the only one who works on a call; whether that could be had at once."""
+    async with alone_with_each(engine, [call_id]) as alone:
+        yield call_id in alone
 
-    PostgreSQL frees the lock when the connection ends, in whatever way.
+
+@asynccontextmanager
+async def alone_with_each(engine: AsyncEngine, call_ids: Sequence[UUID]) -> AsyncIterator[set[UUID]]:
+    """Be the only one who works on calls; those with which that could be had at once.
+
+    PostgreSQL frees the locks when the connection ends, in whatever way.
     """
+    calls = {call_id.int >> 65: call_id for call_id in call_ids}  # 63 bits of the id
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        key = {"key": call_id.int >> 65}  # 63 bits of its id
-        alone = bool(await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key))
+        keys = list(await connection.scalars(_LOCK, {"keys": list(calls)}))
         try:
-            yield alone
+            yield {calls[key] for key in keys}
         finally:
-            if alone:
-                await connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+            await connection.execute(_UNLOCK, {"keys": keys})
 
 
 async def waiting(session: AsyncSession, *, topic: str = CALL_ENDED) -> Waiting:

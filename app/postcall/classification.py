@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.engines.digits import find_number
@@ -20,9 +21,12 @@ def disposition_of(call: FinishedCall) -> tuple[str | None, str]:
     return None, "no rule fits"
 
 
-def fields_of(call: FinishedCall) -> dict[str, Any]:
-    """What the rules find of the fields that the agent asks for; ``None`` where they find nothing."""
-    return {field.name: _found(call, field) for field in call.profile.after.fields}
+def fields_of(call: FinishedCall, finds: Mapping[str, Sequence[str | None]]) -> dict[str, Any]:
+    """What the rules find of the fields that the agent asks for; ``None`` where they find nothing.
+
+    ``finds``: of each field with a pattern, what that finds in the caller's words of each turn.
+    """
+    return {field.name: _found(call, field, finds.get(field.name)) for field in call.profile.after.fields}
 
 
 def _fits(call: FinishedCall, disposition: Disposition) -> str:
@@ -55,12 +59,11 @@ def contains(text: str, phrase: str) -> bool:
     )
 
 
-def _found(call: FinishedCall, field: AskedField) -> Any:
-    for said in reversed(call.said):
+def _found(call: FinishedCall, field: AskedField, finds: Sequence[str | None] | None) -> Any:
+    for place, said in reversed(list(enumerate(call.said))):
         text = _slot(call, field.slot, said.caller_text) if field.slot else None
-        if text is None and field.pattern:
-            finds = [match[0] for match in re.finditer(field.pattern, said.caller_text)]
-            text = finds[-1] if finds else None
+        if text is None and finds is not None:
+            text = finds[place]
         if text is None and field.choices:
             text = next((choice for choice in field.choices if contains(said.caller_text, choice)), None)
         value = None if text is None else _typed(text, field)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.models import AgentVersion
 from app.calls.models import Call, CallEvent, Turn
+from app.calls.repository import CLOCK_STEP
 from app.postcall.record import FinishedCall, FinishedTurn, Noted
 from app.privacy.models import CallTurn
 from app.voice.events import Backchannel, CallerWord
@@ -26,23 +27,22 @@ async def read_call(session: AsyncSession, call_id: UUID, started_at: datetime) 
     if call is None or call.ended_at is None:
         return None
     # The times let PostgreSQL look into one or two partitions alone.
-    until = call.ended_at + LATEST
+    since, until = started_at - CLOCK_STEP, call.ended_at + LATEST
     turns = await session.scalars(
-        select(Turn)
-        .where(Turn.call_id == call_id, Turn.at >= started_at, Turn.at < until)
-        .order_by(Turn.index)
+        select(Turn).where(Turn.call_id == call_id, Turn.at >= since, Turn.at < until).order_by(Turn.index)
     )
     events = await session.scalars(
         select(CallEvent)
-        .where(CallEvent.call_id == call_id, CallEvent.at >= started_at, CallEvent.at < until)
+        .where(CallEvent.call_id == call_id, CallEvent.at >= since, CallEvent.at < until)
         .order_by(CallEvent.number)
     )
-    profile = await _profile(session, call.agent, call.agent_version)
+    profile, unread = await _profile(session, call.agent, call.agent_version)
     return FinishedCall(
         id=call.id,
         started_at=call.started_at,
         ended_at=call.ended_at,
         profile=profile,
+        unread=unread,
         agent_version=call.agent_version,
         carrier=call.carrier,
         carrier_call_id=call.carrier_call_id,
@@ -58,15 +58,19 @@ async def read_call(session: AsyncSession, call_id: UUID, started_at: datetime) 
     )
 
 
-async def _profile(session: AsyncSession, agent: str, version: int) -> AgentProfile:
-    """The profile that answered; the defaults where it is not stored, or of another version of the code."""
+async def _profile(session: AsyncSession, agent: str, version: int) -> tuple[AgentProfile, str]:
+    """The profile that answered; else one of defaults, and why. Those of files are stored as well."""
     stored = await session.get(AgentVersion, (agent, version))
-    if stored is not None:
+    what = f"the profile that answered, version {version} of agent {agent!r}, cannot be read"
+    if stored is None:
+        problem = "it is not in the database; restore it from a backup"
+    else:
         try:
-            return AgentProfile.model_validate(stored.profile)
-        except ValidationError:
-            pass
-    return AgentProfile(name=agent)
+            return AgentProfile.model_validate(stored.profile), ""
+        except ValidationError as error:
+            field = ".".join(map(str, error.errors(include_url=False, include_input=False)[0]["loc"]))
+            problem = f"{field} does not fit this worker's version of Trunkline; run that which stored it"
+    return AgentProfile(name=agent), f"{what}: {problem}, and start the step again"
 
 
 def _turn(turn: Turn) -> FinishedTurn:

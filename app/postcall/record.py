@@ -34,12 +34,17 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class FinishedCall:
-    """A call with what was said and noted in it, and the profile of the agent that answered it."""
+    """A call with what was said and noted in it, and the profile of the agent that answered it.
+
+    ``unread``: why that profile could not be read, and what to do; ``profile`` is then one of defaults, and
+    no step may go by it.
+    """
 
     id: UUID
     started_at: datetime
     ended_at: datetime
     profile: AgentProfile
+    unread: str = ""
     agent_version: int = 1
     carrier: str = ""
     carrier_call_id: str = ""

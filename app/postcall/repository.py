@@ -151,17 +151,6 @@ async def results(session: AsyncSession, call_id: UUID, started_at: datetime) ->
     return {step: result or {} for step, result in await session.execute(query)}
 
 
-async def failed_steps(session: AsyncSession, most: int) -> Sequence[CallStep]:
-    """Steps that failed for good, the newest first."""
-    query = (
-        select(CallStep)
-        .where(CallStep.state == State.FAILED.value)
-        .order_by(CallStep.due_at.desc(), CallStep.call_id, CallStep.step)
-        .limit(most)
-    )
-    return (await session.scalars(query)).all()
-
-
 async def failed_count(session: AsyncSession) -> int:
     """How many steps failed for good and were not started again."""
     query = select(func.count()).select_from(CallStep).where(CallStep.state == State.FAILED.value)

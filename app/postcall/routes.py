@@ -13,13 +13,13 @@ from sqlalchemy import select
 from app.audit.service import Who
 from app.auth.service import Role
 from app.db.request import Transaction
-from app.errors import problem_docs
 from app.postcall import service
 from app.postcall.models import CallStep
 from app.postcall.plan import State
 from app.postcall.schemas import CallSteps, StepDetail, StepsAgain
 from app.rest.listing import Asked, Listing
 from app.rest.route import needs, rest_router
+from app.rest.versions import ABSENT, CONFLICT
 
 OPEN_STEPS = Listing(
     "steps",
@@ -31,12 +31,11 @@ OPEN_STEPS = Listing(
 
 router = rest_router("", "work after calls")
 
-_ABSENT = problem_docs(HTTPStatus.NOT_FOUND)
 
 StepName = Annotated[str, Path(pattern=r"^[a-z][a-z_]{0,62}$", description="The name of a step")]
 
 
-@router.get("/calls/{call_id}/steps", responses=_ABSENT)
+@router.get("/calls/{call_id}/steps", responses=ABSENT)
 async def steps(session: Transaction, call_id: UUID) -> CallSteps:
     """The work after one call: its steps, in order, with their results."""
     return await service.steps_of(session, call_id)
@@ -45,7 +44,7 @@ async def steps(session: Transaction, call_id: UUID) -> CallSteps:
 @router.post(
     "/calls/{call_id}/steps/{step}/retry",
     status_code=HTTPStatus.ACCEPTED,
-    responses=_ABSENT | problem_docs(HTTPStatus.CONFLICT),
+    responses=ABSENT | CONFLICT,
     dependencies=[needs(Role.OPERATOR)],
 )
 async def retry(session: Transaction, who: Who, call_id: UUID, step: StepName) -> StepsAgain:
@@ -62,5 +61,4 @@ async def open_steps(
     """Steps of all calls that failed, or that wait, newest first."""
     state = State.FAILED if failed else State.WAITING
     query = select(CallStep).where(CallStep.state == state.value)
-    rows, cursor = await OPEN_STEPS.rows(session, query, asked)
-    return OPEN_STEPS.page([StepDetail.model_validate(row) for row in rows], cursor, asked)
+    return await OPEN_STEPS.answer(session, query, asked)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from app.privacy.find import EntityModel, find, find_in_text
+from app.privacy.find import EntityModel, find
 from app.privacy.models import CallTurn, Finding, Kind, RedactedTurn, Side, Span
 from app.privacy.redact import redact, redact_text
 
 __all__ = [
     "CallTurn", "EntityModel", "Finding", "Kind", "RedactedTurn", "Side", "Span",
-    "find", "find_in_text", "redact", "redact_text",
+    "find", "redact", "redact_text",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +18,6 @@ GUESS_SECONDS = 0.1
 
 AGENT_MARGIN_SECONDS = 0.3
 """On both sides of the agent's words, which are placed by the share of the text before them."""
-
-_SECONDS_A_CHARACTER = 0.075  # of speech, where neither the word before nor the turn's edge is known
-
 
 _WORD = re.compile(r"[^\s]+")
 
@@ -134,15 +132,20 @@ def _find(text: str, word: str, at: int) -> int:
 
 
 class CallerClock:
-    """The times of one turn's caller. ``started``, ``ended``: where he spoke, if known."""
+    """The times of one turn's caller."""
 
-    def __init__(self, turn: CallTurn, started: float | None, ended: float | None) -> None:
+    def __init__(self, turn: CallTurn) -> None:
         self._length = len(turn.caller_text)
         self._words = placed(turn.caller_text, turn.caller_words, turn.caller_started, turn.caller_ended)
-        self._started, self._ended = started, ended
+        self._started, self._ended = turn.caller_started, turn.caller_ended
 
     def span(self, begin: int, end: int) -> tuple[float, float] | None:
-        """Where characters ``begin`` to ``end`` are heard; ``None``: no time is known."""
+        """Where characters ``begin`` to ``end`` are heard: all of the turn, where no word has a time.
+
+        ``None``: what they are heard after, or before, is not known.
+        """
+        if not self._words:
+            begin, end = 0, self._length
         inside = [word for word in self._words if word.begin < end and begin < word.end]
         first = next((word for word in inside if word.begin <= begin), None)
         last = next((word for word in reversed(inside) if word.end >= end), None)
@@ -161,13 +164,9 @@ class CallerClock:
         after = next((word for word in self._words if word.begin >= at), None)
         left = (before.end, before.ended) if before else (0, self._started)
         right = (after.begin, after.started) if after else (self._length, self._ended)
-        if left[1] is None and right[1] is None:
+        if left[1] is None or right[1] is None:
             return None
-        if left[1] is None:
-            left = (left[0], (right[1] or 0.0) - (right[0] - left[0]) * _SECONDS_A_CHARACTER)
-        if right[1] is None:
-            right = (right[0], (left[1] or 0.0) + (right[0] - left[0]) * _SECONDS_A_CHARACTER)
-        return _between(left[0], left[1] or 0.0, right[0], right[1] or 0.0, at) + margin
+        return _between(left[0], left[1], right[0], right[1], at) + margin
 
 
 def agent_span(turn: CallTurn, begin: int, end: int) -> tuple[float, float] | None:
@@ -181,15 +180,16 @@ def agent_span(turn: CallTurn, begin: int, end: int) -> tuple[float, float] | No
     return max(0.0, started - AGENT_MARGIN_SECONDS, left), max(0.0, min(right, ended + AGENT_MARGIN_SECONDS))
 
 
-def caller_bounds(turns: Sequence[CallTurn], position: int) -> tuple[float | None, float | None]:
-    """Where the caller of this turn was heard; where that is not told (keys), between the agent's replies."""
-    turn = turns[position]
-    before = turns[position - 1] if position else None
-    started = turn.caller_started
-    if started is None and before is not None:
-        started = before.reply_ended if before.reply_ended is not None else before.caller_ended
-    ended = turn.caller_ended if turn.caller_ended is not None else turn.reply_started
-    return started, ended
+def time_between(turns: Sequence[CallTurn], position: int, *, caller: bool) -> tuple[float, float]:
+    """Between which other speech, of either side, that side of a turn was heard; may be infinite."""
+    before = [time for turn in turns[:position] for time in (turn.caller_started, turn.reply_started)]
+    after = [time for turn in turns[position + 1 :] for time in (turn.caller_started, turn.reply_started)]
+    if caller:
+        after.append(turns[position].reply_started)
+    else:
+        before.append(turns[position].caller_started)
+    begin = max((time for time in before if time is not None), default=0.0)
+    return begin, max(begin, min((time for time in after if time is not None), default=math.inf))
 
 
 def _between(from_at: int, from_time: float, to_at: int, to_time: float, at: int) -> float:

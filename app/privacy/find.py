@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from app.privacy.audio import CallerClock, agent_span, caller_bounds
+from app.privacy.audio import CallerClock, agent_span, time_between
 from app.privacy.context import Context
 from app.privacy.detect import Detected, detect
 from app.privacy.language import Language, language_of
@@ -47,26 +47,6 @@ def find(
         for place, added in found.items():
             spans[place] = merged([*spans.get(place, ()), *added])
     return tuple(_findings(turns, spans))
-
-
-def find_in_text(
-    text: str,
-    turns: Sequence[CallTurn],
-    language: str,
-    *,
-    regions: Sequence[str] = REGIONS,
-    entities: EntityModel | None = None,
-) -> tuple[Span, ...]:
-    """Personal data in a text about a call, such as its summary: also the call's names and numbers.
-
-    ``turns`` are the call's, not redacted; the rest is as in ``find``.
-    """
-    named = _named([*turns, CallTurn(-1, text)], entities) if entities is not None else {}
-    own = named.pop((len(turns), Side.CALLER, 0), [])
-    known = Context(names=_known(turns, named))
-    _, known = _Pass(turns, language, regions, {}).run(known)
-    found = detect(text, language_of(language), known.asking(()), caller=False, regions=regions)
-    return tuple(merged([*found.spans, *own]))
 
 
 def merged(spans: Sequence[Span]) -> list[Span]:
@@ -182,13 +162,13 @@ def _findings(turns: Sequence[CallTurn], spans: dict[Place, list[Span]]) -> Iter
         turn = turns[position]
         if place not in spans:
             continue
-        clock = CallerClock(turn, *caller_bounds(turns, position)) if side is Side.CALLER else None
+        clock = CallerClock(turn) if side is Side.CALLER else None
         for span in spans[place]:
             audio: tuple[float, float] | None = None
             if clock is not None:
-                audio = clock.span(span.begin, span.end)
+                audio = clock.span(span.begin, span.end) or time_between(turns, position, caller=True)
             elif side is Side.HEARD:
-                audio = agent_span(turn, span.begin, span.end)
+                audio = agent_span(turn, span.begin, span.end) or time_between(turns, position, caller=False)
             elif side is Side.BACKCHANNEL:
                 audio = (turn.backchannels[part].started, turn.backchannels[part].ended)
             yield Finding(turn.index, side, span.begin, span.end, span.kind, audio, part)

@@ -68,7 +68,8 @@ class Finding:
 
     ``turn`` is the index of the turn, ``part`` that of the backchannel. ``audio`` is where it is heard, from
     and to in seconds of the leg's media clock, on the channel of who says it, with a margin on both sides;
-    ``None`` where no time of the text is known, and always for ``Side.REPLY``, which is not what is heard.
+    where no time of the text is known, all between the turns beside it, to infinity after the last one.
+    ``None`` for ``Side.REPLY``, which is not what is heard.
     """
 
     turn: int

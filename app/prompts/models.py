@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index, Integer, text
+from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, CreatedAt, Timestamp
+from app.rest.rows import RevisedRow
 
 
-class Prompt(Base):
+class Prompt(RevisedRow):
     """A prompt by name. ``revision`` counts the changes of it and of its versions."""
 
     __tablename__ = "prompts"
 
     name: Mapped[str] = mapped_column(primary_key=True)
     title: Mapped[str]
-    revision: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
 

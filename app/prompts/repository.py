@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.prompts.models import Prompt, PromptVersion
+from app.prompts.models import PromptVersion
 
 # The agents are above this room, and so are their tables: no model of theirs is imported here.
 _USERS = text("""
@@ -15,11 +15,6 @@ _USERS = text("""
     JOIN agent_versions ON agent = agents.name AND version = active_version
     WHERE archived_at IS NULL AND profile ->> 'prompt' = :name ORDER BY agents.name
 """)
-
-
-async def lock_prompt(session: AsyncSession, name: str) -> Prompt | None:
-    """A prompt, which nobody else changes in this transaction."""
-    return await session.get(Prompt, name, with_for_update=True, populate_existing=True)
 
 
 async def version_of(session: AsyncSession, name: str, version: int) -> PromptVersion | None:

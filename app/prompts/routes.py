@@ -5,14 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Query
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from app.audit.service import Who
+from app.audit.change import Acting, Changing, Making
 from app.auth.service import Role
 from app.db.request import Transaction
-from app.errors import problem_docs
 from app.prompts import service
 from app.prompts.models import Prompt, PromptVersion
 from app.prompts.schemas import (
@@ -28,7 +27,7 @@ from app.prompts.schemas import (
 from app.rest.listing import Asked, Listing
 from app.rest.names import SlugPath, Version
 from app.rest.route import needs, rest_router
-from app.rest.versions import CHANGED, UNCHANGED, IfMatch, IfMatchOptional, IfNoneMatch, location, show
+from app.rest.versions import ABSENT, CHANGED, CONFLICT, STALE, UNCHANGED, Reading
 
 PROMPTS = Listing(
     "prompts",
@@ -47,10 +46,7 @@ VERSIONS = Listing(
 
 router = rest_router("/prompts", "prompts")
 
-_ABSENT = problem_docs(HTTPStatus.NOT_FOUND)
 _WRITES = [needs(Role.OPERATOR)]
-_CONFLICT = problem_docs(HTTPStatus.CONFLICT)
-_STALE = problem_docs(HTTPStatus.PRECONDITION_FAILED)
 VersionNumber = Annotated[int, Query(ge=1, lt=2**31, description="The number of a version")]
 
 
@@ -62,57 +58,40 @@ async def prompts(session: Transaction, asked: Annotated[Asked, Depends(PROMPTS.
 
 
 @router.post("", status_code=HTTPStatus.CREATED, dependencies=_WRITES)
-async def create(
-    session: Transaction, who: Who, wanted: NewPrompt, request: Request, response: Response
-) -> PromptDetail:
+async def create(making: Making, wanted: NewPrompt) -> PromptDetail:
     """Make a prompt, whose version 1 is a draft."""
-    made = await service.create(session, who, wanted)
-    response.headers["Location"] = location(request, "prompts", made.name)
-    show(response, made.revision)
-    return made
+    made = await service.create(making, wanted)
+    return making.answer(made, "prompts", made.name)
 
 
-@router.get("/{name}", responses=_ABSENT | UNCHANGED)
-async def prompt(
-    session: Transaction, name: SlugPath, response: Response, if_none_match: IfNoneMatch = None
-) -> PromptDetail:
+@router.get("/{name}", responses=ABSENT | UNCHANGED)
+async def prompt(session: Transaction, name: SlugPath, reading: Reading) -> PromptDetail:
     """One prompt, with the text that answers calls."""
-    found = await service.detail(session, name)
-    show(response, found.revision, if_none_match)
-    return found
+    return reading.answer(await service.detail(session, name))
 
 
-@router.put("/{name}", responses=_ABSENT | CHANGED, dependencies=_WRITES)
-async def rename(
-    session: Transaction,
-    who: Who,
-    name: SlugPath,
-    wanted: PromptChange,
-    response: Response,
-    if_match: IfMatch = None,
-) -> PromptDetail:
+@router.put("/{name}", responses=ABSENT | CHANGED, dependencies=_WRITES)
+async def rename(changing: Changing, name: SlugPath, wanted: PromptChange) -> PromptDetail:
     """Change what people call a prompt. Its text is changed by a new version."""
-    changed = await service.rename(session, who, name, wanted, if_match)
-    show(response, changed.revision)
-    return changed
+    return changing.answer(await service.rename(changing, name, wanted))
 
 
 @router.delete(
     "/{name}",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=_ABSENT | CHANGED | _CONFLICT,
+    responses=ABSENT | CHANGED | CONFLICT,
     dependencies=_WRITES,
 )
-async def delete(session: Transaction, who: Who, name: SlugPath, if_match: IfMatch = None) -> None:
+async def delete(changing: Changing, name: SlugPath) -> None:
     """Delete a prompt that has never answered a call; records of calls refer to all others."""
-    await service.remove(session, who, name, if_match)
+    await service.remove(changing, name)
 
 
 @router.get(
     "/{name}/versions",
     response_model=VERSIONS.schema,
     response_model_exclude_unset=True,
-    responses=_ABSENT,
+    responses=ABSENT,
 )
 async def versions(
     session: Transaction,
@@ -125,85 +104,53 @@ async def versions(
     query = select(PromptVersion).where(PromptVersion.prompt == name)
     if state is not None:
         query = query.where(PromptVersion.state == state.value)
-    rows, cursor = await VERSIONS.rows(session, query, asked)
-    return VERSIONS.page([PromptVersionDetail.model_validate(row) for row in rows], cursor, asked)
+    return await VERSIONS.answer(session, query, asked)
 
 
 @router.post(
-    "/{name}/versions", status_code=HTTPStatus.CREATED, responses=_ABSENT | _STALE, dependencies=_WRITES
+    "/{name}/versions", status_code=HTTPStatus.CREATED, responses=ABSENT | STALE, dependencies=_WRITES
 )
-async def draft(
-    session: Transaction,
-    who: Who,
-    name: SlugPath,
-    wanted: NewPromptVersion,
-    request: Request,
-    response: Response,
-    if_match: IfMatchOptional = None,
-) -> PromptVersionDetail:
+async def draft(acting: Acting, name: SlugPath, wanted: NewPromptVersion) -> PromptVersionDetail:
     """Add a draft; it answers no call before it is activated."""
-    made, revision = await service.draft(session, who, name, wanted, if_match)
-    response.headers["Location"] = location(request, "prompts", name, "versions", made.version)
-    show(response, revision)
+    made, revision = await service.draft(acting, name, wanted)
+    acting.place("prompts", name, "versions", made.version)
+    acting.tag(revision)
     return made
 
 
-@router.get("/{name}/versions/{version}", responses=_ABSENT | UNCHANGED)
+@router.get("/{name}/versions/{version}", responses=ABSENT | UNCHANGED)
 async def version(
-    session: Transaction,
-    name: SlugPath,
-    version: Version,
-    response: Response,
-    if_none_match: IfNoneMatch = None,
+    session: Transaction, name: SlugPath, version: Version, reading: Reading
 ) -> PromptVersionDetail:
     """One version. Its `ETag` is that of the prompt."""
     found = await service.find_version(session, name, version)
-    show(response, (await service.find(session, name)).revision, if_none_match)
+    reading.tag((await service.find(session, name)).revision)
     return PromptVersionDetail.model_validate(found)
 
 
-@router.put("/{name}/versions/{version}", responses=_ABSENT | CHANGED | _CONFLICT, dependencies=_WRITES)
+@router.put("/{name}/versions/{version}", responses=ABSENT | CHANGED | CONFLICT, dependencies=_WRITES)
 async def edit(
-    session: Transaction,
-    who: Who,
-    name: SlugPath,
-    version: Version,
-    wanted: NewPromptVersion,
-    response: Response,
-    if_match: IfMatch = None,
+    changing: Changing, name: SlugPath, version: Version, wanted: NewPromptVersion
 ) -> PromptVersionDetail:
     """Change the text of a draft. Any other version stays as calls have heard it."""
-    changed, revision = await service.edit(session, who, name, version, wanted, if_match)
-    show(response, revision)
+    changed, revision = await service.edit(changing, name, version, wanted)
+    changing.tag(revision)
     return changed
 
 
-@router.post("/{name}/versions/{version}/activate", responses=_ABSENT | _STALE, dependencies=_WRITES)
-async def activate(
-    session: Transaction,
-    who: Who,
-    name: SlugPath,
-    version: Version,
-    response: Response,
-    if_match: IfMatchOptional = None,
-) -> PromptDetail:
+@router.post("/{name}/versions/{version}/activate", responses=ABSENT | STALE, dependencies=_WRITES)
+async def activate(acting: Acting, name: SlugPath, version: Version) -> PromptDetail:
     """Let a version answer calls: the next call of every process."""
-    changed, revision = await service.activate(session, who, name, version, if_match)
-    show(response, revision)
-    return changed
+    return acting.answer(await service.activate(acting, name, version))
 
 
-@router.post("/{name}/rollback", responses=_ABSENT | _STALE, dependencies=_WRITES)
-async def roll_back(
-    session: Transaction, who: Who, name: SlugPath, response: Response, if_match: IfMatchOptional = None
-) -> PromptDetail:
+@router.post("/{name}/rollback", responses=ABSENT | STALE, dependencies=_WRITES)
+async def roll_back(acting: Acting, name: SlugPath) -> PromptDetail:
     """Let the version answer calls that did so before the active one."""
-    changed, revision = await service.roll_back(session, who, name, if_match)
-    show(response, revision)
-    return changed
+    return acting.answer(await service.roll_back(acting, name))
 
 
-@router.get("/{name}/diff", responses=_ABSENT)
+@router.get("/{name}/diff", responses=ABSENT)
 async def diff(
     session: Transaction, name: SlugPath, before: VersionNumber, after: VersionNumber
 ) -> PromptDiff:

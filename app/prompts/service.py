@@ -6,11 +6,10 @@ import difflib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.audit.service import Action, Actor, write_audit
-from app.db.notify import notify
+from app.audit.change import Change
+from app.audit.service import Action
 from app.errors import Conflict, NotFound
 from app.prompts import repository
 from app.prompts.models import Prompt, PromptVersion
@@ -24,10 +23,10 @@ from app.prompts.schemas import (
     PromptSummary,
     PromptVersionDetail,
 )
-from app.rest.changes import CHANGES
-from app.rest.versions import expect, expect_if_given
+from app.rest.rows import find_row
 
 RESOURCE = "prompts"
+VERSIONS = "prompts/versions"
 
 
 async def summaries(session: AsyncSession, prompts: Sequence[Prompt]) -> list[PromptSummary]:
@@ -58,10 +57,7 @@ async def detail(session: AsyncSession, name: str) -> PromptDetail:
 
 async def find(session: AsyncSession, name: str) -> Prompt:
     """One prompt. Raises ``NotFound``."""
-    prompt = await session.get(Prompt, name)
-    if prompt is None:
-        raise NotFound(f"there is no prompt {name!r}")
-    return prompt
+    return await find_row(session, Prompt, name, "prompt")
 
 
 async def find_version(session: AsyncSession, name: str, version: int) -> PromptVersion:
@@ -73,114 +69,96 @@ async def find_version(session: AsyncSession, name: str, version: int) -> Prompt
     return found
 
 
-async def create(session: AsyncSession, who: Actor, wanted: NewPrompt) -> PromptDetail:
+async def create(making: Change, wanted: NewPrompt) -> PromptDetail:
     """Make a prompt with a first draft. Raises ``Conflict`` where the name is taken."""
-    session.add(Prompt(name=wanted.name, title=wanted.title))
-    try:
-        await session.flush()
-    except IntegrityError:
-        raise Conflict(f"there is a prompt {wanted.name!r} already; choose another name") from None
-    session.add(_draft(wanted.name, 1, wanted.content, wanted.note))
-    await session.flush()
-    made = await detail(session, wanted.name)
+    prompt = Prompt(name=wanted.name, title=wanted.title)
+    await making.add(prompt, f"there is a prompt {wanted.name!r} already; choose another name")
+    making.session.add(_draft(wanted.name, 1, wanted))
+    made = await detail(making.session, wanted.name)
     after = made.model_dump(mode="json") | {"content": wanted.content}
-    await write_audit(session, who, Action.CREATE, RESOURCE, wanted.name, after=after)
+    await making.record(Action.CREATE, RESOURCE, wanted.name, after=after)
     return made
 
 
-async def rename(
-    session: AsyncSession, who: Actor, name: str, wanted: PromptChange, if_match: str | None
-) -> PromptDetail:
-    """Change what people call a prompt."""
-    prompt = await _locked(session, name)
-    expect(if_match, prompt.revision)
+async def rename(changing: Change, name: str, wanted: PromptChange) -> PromptDetail:
+    """Change what people call a prompt. Raises ``NotFound``."""
+    prompt = await changing.lock(Prompt, name, "prompt")
     before = {"title": prompt.title}
     prompt.title = wanted.title
-    await _changed(session, prompt)
-    await write_audit(session, who, Action.CHANGE, RESOURCE, name, before=before, after=wanted)
-    return await detail(session, name)
+    _count(prompt)
+    await changing.record(Action.CHANGE, RESOURCE, name, before=before, after=wanted)
+    return await detail(changing.session, name)
 
 
-async def remove(session: AsyncSession, who: Actor, name: str, if_match: str | None) -> None:
-    """Delete a prompt that has never answered a call. Raises ``Conflict`` for any other."""
-    prompt = await _locked(session, name)
-    expect(if_match, prompt.revision)
+async def remove(changing: Change, name: str) -> None:
+    """Delete a prompt that has never answered a call. Raises ``NotFound``, ``Conflict`` for any other."""
+    session = changing.session
+    prompt = await changing.lock(Prompt, name, "prompt")
     if users := await repository.agents_with(session, name):
         raise Conflict(f"the prompt {name!r} is used by: {', '.join(users)}; change these agents first")
     if await repository.active_version(session, name) or await repository.previously_active(session, name):
         raise Conflict(f"the prompt {name!r} has answered calls, whose records refer to it; it stays")
     before = await detail(session, name)
     await session.delete(prompt)
-    await session.flush()
-    await write_audit(session, who, Action.DELETE, RESOURCE, name, before=before)
-    await notify(session, CHANGES, {"resource": RESOURCE, "id": name})
+    await changing.record(Action.DELETE, RESOURCE, name, before=before)
 
 
-async def draft(
-    session: AsyncSession, who: Actor, name: str, wanted: NewPromptVersion, if_match: str | None
-) -> tuple[PromptVersionDetail, int]:
-    """Add a draft; returns it and the prompt's revision."""
-    prompt = await _locked(session, name)
-    expect_if_given(if_match, prompt.revision)
+async def draft(changing: Change, name: str, wanted: NewPromptVersion) -> tuple[PromptVersionDetail, int]:
+    """Add a draft; returns it and the prompt's revision. Raises ``NotFound``."""
+    session = changing.session
+    prompt = await changing.lock(Prompt, name, "prompt")
     newest = await repository.newest_versions(session, [name])
-    made = _draft(name, newest.get(name, 0) + 1, wanted.content, wanted.note)
+    made = _draft(name, newest.get(name, 0) + 1, wanted)
     session.add(made)
-    await _changed(session, prompt)
+    _count(prompt)
+    await session.flush()
     await session.refresh(made)
     shown = PromptVersionDetail.model_validate(made)
-    await write_audit(session, who, Action.CREATE, f"{RESOURCE}/versions", _id(made), after=shown)
+    await changing.record(Action.CREATE, VERSIONS, _id(made), after=shown)
     return shown, prompt.revision
 
 
 async def edit(
-    session: AsyncSession,
-    who: Actor,
-    name: str,
-    version: int,
-    wanted: NewPromptVersion,
-    if_match: str | None,
+    changing: Change, name: str, version: int, wanted: NewPromptVersion
 ) -> tuple[PromptVersionDetail, int]:
-    """Change the text of a draft. Raises ``Conflict`` for a version that has answered calls."""
-    prompt = await _locked(session, name)
-    found = await find_version(session, name, version)
-    expect(if_match, prompt.revision)
+    """Change the text of a draft; returns it and the prompt's revision.
+
+    Raises ``NotFound``, and ``Conflict`` for a version that has answered calls.
+    """
+    prompt = await changing.lock(Prompt, name, "prompt")
+    found = await find_version(changing.session, name, version)
     if found.state != PromptState.DRAFT:
         raise Conflict(
             f"version {version} is {found.state}: calls refer to its text, which stays; make a new version"
         )
     before = PromptVersionDetail.model_validate(found)
     found.content, found.note = wanted.content, wanted.note
-    await _changed(session, prompt)
+    _count(prompt)
     shown = PromptVersionDetail.model_validate(found)
-    await write_audit(
-        session, who, Action.CHANGE, f"{RESOURCE}/versions", _id(found), before=before, after=shown
-    )
+    await changing.record(Action.CHANGE, VERSIONS, _id(found), before=before, after=shown)
     return shown, prompt.revision
 
 
-async def activate(
-    session: AsyncSession, who: Actor, name: str, version: int, if_match: str | None
-) -> tuple[PromptDetail, int]:
-    """Let a version answer calls from now on. One that does so already stays."""
-    prompt = await _locked(session, name)
-    found = await find_version(session, name, version)
-    expect_if_given(if_match, prompt.revision)
+async def activate(changing: Change, name: str, version: int) -> PromptDetail:
+    """Let a version answer calls from now on. One that does so already stays. Raises ``NotFound``."""
+    prompt = await changing.lock(Prompt, name, "prompt")
+    found = await find_version(changing.session, name, version)
     if found.state != PromptState.ACTIVE:
-        await _switch(session, who, Action.ACTIVATE, prompt, found)
-    return await detail(session, name), prompt.revision
+        await _switch(changing, Action.ACTIVATE, prompt, found)
+    return await detail(changing.session, name)
 
 
-async def roll_back(
-    session: AsyncSession, who: Actor, name: str, if_match: str | None
-) -> tuple[PromptDetail, int]:
-    """Let the version answer calls that did so before the active one. Raises ``Conflict`` without one."""
-    prompt = await _locked(session, name)
-    expect_if_given(if_match, prompt.revision)
-    previous = await repository.previously_active(session, name)
+async def roll_back(changing: Change, name: str) -> PromptDetail:
+    """Let the version answer calls that did so before the active one.
+
+    Raises ``NotFound``, and ``Conflict`` where there is none.
+    """
+    prompt = await changing.lock(Prompt, name, "prompt")
+    previous = await repository.previously_active(changing.session, name)
     if previous is None:
         raise Conflict(f"no other version of the prompt {name!r} has answered calls; activate one by number")
-    await _switch(session, who, Action.ROLL_BACK, prompt, previous)
-    return await detail(session, name), prompt.revision
+    await _switch(changing, Action.ROLL_BACK, prompt, previous)
+    return await detail(changing.session, name)
 
 
 async def difference(session: AsyncSession, name: str, before: int, after: int) -> PromptDiff:
@@ -196,42 +174,24 @@ async def difference(session: AsyncSession, name: str, before: int, after: int) 
     return PromptDiff(before=before, after=after, diff="\n".join(lines))
 
 
-async def _switch(
-    session: AsyncSession, who: Actor, action: Action, prompt: Prompt, chosen: PromptVersion
-) -> None:
-    active = await repository.active_version(session, prompt.name)
-    await repository.archive_active(session, prompt.name)  # at most one may be active at any moment
+async def _switch(changing: Change, action: Action, prompt: Prompt, chosen: PromptVersion) -> None:
+    active = await repository.active_version(changing.session, prompt.name)
+    before = {"active_version": active.version if active else None}
+    await repository.archive_active(changing.session, prompt.name)  # at most one is active at any moment
     chosen.state, chosen.activated_at = PromptState.ACTIVE.value, datetime.now(UTC)
-    await _changed(session, prompt)
-    await write_audit(
-        session,
-        who,
-        action,
-        RESOURCE,
-        prompt.name,
-        before={"active_version": active.version if active else None},
-        after={"active_version": chosen.version},
-    )
+    _count(prompt)
+    after = {"active_version": chosen.version}
+    await changing.record(action, RESOURCE, prompt.name, before=before, after=after)
 
 
-async def _changed(session: AsyncSession, prompt: Prompt) -> None:
+def _count(prompt: Prompt) -> None:
     prompt.revision += 1
     prompt.updated_at = datetime.now(UTC)
-    await session.flush()
-    await notify(session, CHANGES, {"resource": RESOURCE, "id": prompt.name})
 
 
-async def _locked(session: AsyncSession, name: str) -> Prompt:
-    prompt = await repository.lock_prompt(session, name)
-    if prompt is None:
-        raise NotFound(f"there is no prompt {name!r}")
-    return prompt
-
-
-def _draft(name: str, version: int, content: str, note: str) -> PromptVersion:
-    return PromptVersion(
-        prompt=name, version=version, state=PromptState.DRAFT.value, content=content, note=note
-    )
+def _draft(name: str, version: int, wanted: NewPrompt | NewPromptVersion) -> PromptVersion:
+    state = PromptState.DRAFT.value
+    return PromptVersion(prompt=name, version=version, state=state, content=wanted.content, note=wanted.note)
 
 
 def _id(version: PromptVersion) -> str:

@@ -10,11 +10,15 @@ from typing import Any, TypeVar
 import structlog
 
 from app.metrics import RECORDINGS_FAILED
+from app.recordings.media_clock import KNOWN_WITHIN, MediaClock
+from app.recordings.placing import LONGEST_TRIP
 from app.recordings.ports import CarrierRecordings
+from app.recordings.shifts import ShiftLog
 from app.recordings.tape import State, Taped
+from app.voice.events import Shifts
 from telephony.errors import CarrierError, HangupCause
-from telephony.events import LegEvent
-from telephony.media.frame import Samples
+from telephony.events import AudioReceived, LegEvent
+from telephony.media.frame import SAMPLE_RATE, Samples
 from telephony.ports import CallLeg, LegInfo
 
 log = structlog.get_logger(__name__)
@@ -54,6 +58,9 @@ class CarrierTape:
         self._clock = clock
         self._over = over
         self._origin = clock()
+        self._leg_began = self._origin
+        self._media, self._log = MediaClock(), ShiftLog()
+        self._asked = self._answered = 0  # when the carrier was to begin, and when it said that it had
         self._requests: asyncio.Queue[Callable[[str], Coroutine[Any, Any, None]]] = asyncio.Queue()
         self._recording = ""
         self._begun = self._paused = self._refused = self._ended = self._failed = False
@@ -105,11 +112,17 @@ class CarrierTape:
 
     async def run(self, sink: Callable[[LegEvent], None]) -> None:
         """See ``CallLeg.run``."""
-        self._origin = self._clock()
+        self._origin = self._leg_began = self._clock()
+
+        def observe(event: LegEvent) -> None:
+            if isinstance(event, AudioReceived):
+                self._note(event)
+            sink(event)
+
         async with asyncio.TaskGroup() as tasks:
             requests = tasks.create_task(self._serve())
             try:
-                await self._leg.run(sink)
+                await self._leg.run(observe)
             finally:
                 requests.cancel()
                 self._end()
@@ -139,6 +152,27 @@ class CarrierTape:
     def _seconds(self) -> float:
         return self._clock() - self._origin
 
+    def _now(self) -> int:
+        """Samples since the leg began."""
+        return round((self._clock() - self._leg_began) * SAMPLE_RATE)
+
+    def _note(self, audio: AudioReceived) -> None:
+        """Follow the media clock. That it has changed shows only after a while."""
+        shift = self._media.shift
+        self._media.arrived(audio.at + len(audio.samples), self._now())
+        if self._media.shift != shift:
+            self._log.move(audio.at, self._media.shift - shift, KNOWN_WITHIN)
+
+    @property
+    def _shifts(self) -> Shifts | None:
+        """Where in the carrier's file what lies on the media clock is heard; ``None``: it never said when it
+        began. A negative ``transit`` says that the media clock is so far ahead of our time."""
+        if not self._recording:
+            return None
+        transit = self._media.transit
+        begun = self._asked - max(transit, 0), self._answered - min(transit, 0)
+        return self._log.told(LONGEST_TRIP, begun)
+
     async def _serve(self) -> None:
         call = self._leg.info.carrier_call_id
         while True:
@@ -151,7 +185,9 @@ class CarrierTape:
                 log.error("the carrier did not do what was asked of a recording", reason=str(error))
 
     async def _start(self, call: str) -> None:
+        self._asked = self._now()
         self._recording = await _with_retries(lambda: self._carrier.start(call))
+        self._answered = self._now()
 
     async def _pause(self, call: str) -> None:
         if not self._recording:
@@ -181,7 +217,9 @@ class CarrierTape:
         if not self._begun:
             return
         state: State = "failed" if self._failed else "kept"
-        taped = Taped("erased", 0.0, ()) if self._refused else Taped(state, seconds, tuple(self._pauses))
+        taped = Taped(state, seconds, tuple(self._pauses), self._shifts)
+        if self._refused:
+            taped = Taped("erased", 0.0, ())
         self._over(CarrierTaped(taped, self._recording))
 
 

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from uuid import UUID, uuid5
 
 import structlog
@@ -20,10 +19,13 @@ import structlog
 from app.metrics import RECORDINGS_FAILED
 from app.recordings import flac
 from app.recordings.fetching import fetch
+from app.recordings.forgetting import Sound, forget
 from app.recordings.inspection import FileFacts, inspect
-from app.recordings.ports import CarrierRecordings, Store
+from app.recordings.ports import Places, Store
+from app.recordings.scratch import scratch_file
 from app.recordings.stores import NotStored, StoreError
 from app.voice.events import RecordingFinished
+from telephony.errors import CarrierError
 
 log = structlog.get_logger(__name__)
 
@@ -36,15 +38,6 @@ _NAMESPACE = UUID("6f6b0c3e-6d3e-4d55-9a3e-0f0a6f1d2c11")
 
 class RecordingNotReady(Exception):
     """The recording is still being written, or made at the carrier. Try again in a few seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where recordings come from and go to. ``folder``: where processes that answer calls write."""
-
-    folder: Path
-    store: Store
-    carrier: CarrierRecordings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +78,10 @@ async def finalise(
         StoreError: the store cannot be used; try again.
         CarrierError: the carrier does not give it; try again where it is ``retryable``.
     """
-    recording = await _found(recording, places)
     if recording.state == "erased":
-        await _erase(recording, places)
+        await forget(_sound(recording, started_at), places)
         return _row(recording, started_at, places, FileFacts(0, "", 0.0), "erased")
+    recording = await _found(recording, places)
     path = places.folder / recording.key
     facts = await _stored(recording.key, places)
     if facts is None:
@@ -102,7 +95,7 @@ async def finalise(
             raise StoreError(f"the store {places.store.name} did not keep all of {recording.key}; try again")
     if places.store.name != "local":
         await asyncio.to_thread(path.unlink, missing_ok=True)
-    if recording.source == "carrier" and places.carrier is not None and recording.carrier_recording:
+    if recording.carrier_recording and places.carrier is not None:
         await places.carrier.delete(recording.carrier_recording)
     if facts.seconds is None or (
         recording.source != "carrier"
@@ -115,18 +108,17 @@ async def finalise(
 
 async def _found(recording: RecordingFinished, places: Places) -> RecordingFinished:
     """With the carrier's id of its recording, where the call ended before the carrier had told it."""
-    if recording.source != "carrier" or recording.carrier_recording or places.carrier is None:
+    if recording.source != "carrier":
+        return recording
+    if places.carrier is None:
+        raise CarrierError(
+            "the carrier made the recording and has it still, and the settings name no account there; "
+            "set TRUNKLINE_TWILIO__ACCOUNT_SID and TRUNKLINE_TWILIO__AUTH_TOKEN",
+            retryable=True,
+        )
+    if recording.carrier_recording:
         return recording
     return replace(recording, carrier_recording=await places.carrier.find(recording.carrier_call_id))
-
-
-async def _erase(recording: RecordingFinished, places: Places) -> None:
-    path = places.folder / recording.key
-    for file in (path, flac.part_of(path)):
-        await asyncio.to_thread(file.unlink, missing_ok=True)
-    await places.store.delete(recording.key)
-    if recording.carrier_recording and places.carrier is not None:
-        await places.carrier.delete(recording.carrier_recording)
 
 
 async def _stored(key: str, places: Places) -> FileFacts | None:
@@ -144,18 +136,29 @@ async def _stored(key: str, places: Places) -> FileFacts | None:
 @asynccontextmanager
 async def downloaded(store: Store, key: str, folder: Path) -> AsyncIterator[Path]:
     """A copy of a stored recording, for a while. Raises ``StoreError``, ``NotStored``, ``OSError``."""
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True, mode=0o700)
-    with NamedTemporaryFile(dir=folder, prefix=".", suffix=".copy") as file:
-        async for part in store.stream(key):
-            await asyncio.to_thread(file.write, part)
-        await asyncio.to_thread(file.flush)
-        yield Path(file.name)
+    with scratch_file(folder) as copy:
+        with copy.open("wb") as file:
+            async for part in store.stream(key):
+                await asyncio.to_thread(file.write, part)
+        yield copy
+
+
+def _sound(recording: RecordingFinished, started_at: datetime) -> Sound:
+    return Sound(
+        recording.call_id,
+        started_at,
+        carrier_call_id=recording.carrier_call_id,
+        path=recording.key,
+        source=recording.source,
+        state=recording.state,
+        carrier_recording=recording.carrier_recording,
+    )
 
 
 async def _fetch(recording: RecordingFinished, path: Path, places: Places) -> None:
     if places.carrier is None or not recording.carrier_recording or await asyncio.to_thread(path.exists):
         return
-    await fetch(places.carrier, recording.carrier_recording, path)
+    await fetch(places.carrier, recording.carrier_recording, path, places.folder)
 
 
 async def _local(recording: RecordingFinished, path: Path) -> bool:

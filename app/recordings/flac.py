@@ -87,6 +87,11 @@ def part_of(path: Path) -> Path:
     return path.with_name(path.name + PART)
 
 
+def _mended(path: Path) -> Path:
+    """What ``complete`` makes of a ``.part``, whose lock is this file's too."""
+    return path.with_name(path.name + ".mended")
+
+
 def length(path: Path) -> int:
     """Samples of each channel. Raises ``NotAudio`` for a file that was not completed, and ``OSError``."""
     with _opened(path) as file:
@@ -128,21 +133,38 @@ def complete(path: Path) -> int:
     fd = os.open(part, os.O_RDWR | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        mended = path.with_name(path.name + ".mended")
+        mended = _mended(path)
         try:
             samples = rewrite(mended, blocks(part, _NEAR_THE_END))
+            if samples:
+                mended.rename(path)
+                sync_folder(path.parent)
         except NotAudio:
             samples = 0
-        if not samples:
+        finally:
             mended.unlink(missing_ok=True)
-            part.unlink()
-            raise NotAudio(f"nothing was written to {part.name} before its writer ended")
-        mended.rename(path)
-        sync_folder(path.parent)
         part.unlink()
+        if not samples:
+            raise NotAudio(f"nothing was written to {part.name} before its writer ended")
         return samples
     finally:
         os.close(fd)
+
+
+def delete(path: Path) -> None:
+    """Delete a recording, finished or not; one that is gone is no error.
+
+    Raises ``BlockingIOError`` while somebody writes it, ``OSError``.
+    """
+    with suppress(FileNotFoundError):
+        fd = os.open(part_of(path), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part_of(path).unlink(missing_ok=True)
+        finally:
+            os.close(fd)
+    for file in (_mended(path), path):
+        file.unlink(missing_ok=True)
 
 
 def rewrite(path: Path, audio: Iterator[npt.NDArray[np.int16]]) -> int:

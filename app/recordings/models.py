@@ -17,6 +17,7 @@ class Recording(Base):
 
     ``state``: recorded (on the disk of the process that answered), kept (in the store), failed, erased.
     ``path``: its key in the store. ``pauses``: spans of silence that were asked for, seconds from, to.
+    ``shifts``: where in it what lies on the leg's media clock is heard (``shifts.Shifts``); empty: not known.
     """
 
     __tablename__ = "recordings"
@@ -36,5 +37,6 @@ class Recording(Base):
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     sha256: Mapped[str | None]
     pauses: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"))
+    shifts: Mapped[list[Any] | None] = mapped_column(JSONB)
     redacted: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[CreatedAt]

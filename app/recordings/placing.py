@@ -3,21 +3,7 @@
 What "now" is. The line is the time that passes at our end since the leg began (the event loop's clock), and
 not the sum of the caller's audio: a carrier sends nothing while the caller is muted, sends in bursts after
 a stall of the network, and hides the loss of a few frames, so that sum falls short, while a recording must
-be as long as its call. The caller's media clock (``AudioReceived.at``) is what knows how frames lie to each
-other, so the caller is placed at ``at`` plus a shift that reconciles both clocks:
-
-* A frame cannot arrive before it was spoken. One that does, by more than the ``_EARLY`` of carriers that
-  send a frame at its beginning, moves the shift down at once (a clock that runs fast, a timestamp too far
-  on).
-* Arrivals are late by chance, never early, so the earliest of many shows the clocks. The least lateness of
-  the first ``_FIRST_FRAMES`` is the audio's way to us (``transit``), unless it is too long for one
-  (``_LONGEST_TRANSIT``): then the stream began later than the leg, and it is the shift. When later the least
-  of three whole seconds exceeds ``_LATE``, the shift goes up by it (frames lost unseen, muted time, a clock
-  that runs slow).
-
-A least lateness below 0 says either that the leg was taken up after its stream had begun (that is the
-transit, a negative one) or that the carrier sends frames at their beginning (then there is none); what lies
-half a frame from both is 10 ms wrong at most.
+be as long as its call. The caller is placed on it by ``MediaClock``; ``shifts`` is by how much.
 
 So in a good call sample 0 of the recording is sample 0 of the media clock, as the times of transcripts are.
 
@@ -38,6 +24,9 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 
 from app.recordings.blocks import Block, Piece, Span
+from app.recordings.media_clock import EARLY, MediaClock
+from app.recordings.shifts import ShiftLog
+from app.voice.events import Shifts
 from telephony.media.frame import SAMPLE_RATE, Samples
 
 LAG = SAMPLE_RATE
@@ -52,79 +41,13 @@ STEP = SAMPLE_RATE
 MOST_QUEUED = 120 * SAMPLE_RATE
 """Samples of the agent's that may wait to be heard; more is left out of the recording."""
 
-_EARLY = SAMPLE_RATE // 50  # a carrier may send a frame of 20 ms at its beginning
-_FIRST_FRAMES = 50
-_LONGEST_TRANSIT = SAMPLE_RATE // 4
-_LATE = SAMPLE_RATE // 100  # 10 ms
-_WHOLE = 25  # frames in a second that make its least lateness worth something
-_SECONDS = 3
+LONGEST_TRIP = SAMPLE_RATE
+"""Samples of a round trip that is believed."""
+
 _MARKS = 32  # whose least delay is the round trip
 _MOST_MARKS = 256  # outstanding ones, of a carrier that echoes none
-_LONGEST_TRIP = SAMPLE_RATE
 _STALL = SAMPLE_RATE * 6 // 100
-_NEVER = 10**9
 _IN_TIME = SAMPLE_RATE // 10  # caller audio this recent is flowing
-
-
-class _CallerClock:
-    """The shift between the caller's media clock and the line, in samples: line = ``at`` + ``shift``.
-
-    What arrives now is of ``transit`` samples ago.
-    """
-
-    __slots__ = ("_count", "_first", "_frames", "_least", "_second_ends", "_seconds", "shift", "transit")
-
-    def __init__(self) -> None:
-        self.shift = self.transit = 0
-        self._first = _NEVER  # least lateness of the first frames
-        self._frames = 0
-        self._second_ends = SAMPLE_RATE
-        self._count, self._least = 0, _NEVER
-        self._seconds: deque[tuple[int, int]] = deque(maxlen=_SECONDS)  # frames, least lateness
-
-    def arrived(self, end: int, now: int) -> int:
-        """Audio up to sample ``end`` of the media clock arrived. Returns how far what came before moves."""
-        if self._frames < _FIRST_FRAMES:
-            self._frames += 1
-            if now - end < self._first:
-                return self._begin(now - end)
-        late = now - self.transit - end - self.shift
-        if late < -_EARLY:
-            self.shift += late
-            late = 0
-            self._begin_second(now)
-            self._seconds.clear()
-        moved = self._end_second(now) if now >= self._second_ends else 0
-        self._count += 1
-        self._least = min(self._least, late - moved)
-        return moved
-
-    def _begin(self, late: int) -> int:
-        self._first = late
-        before, self.shift, self.transit = self.shift, 0, late
-        if abs(late) > _LONGEST_TRANSIT:
-            self.shift, self.transit = late, 0
-        elif late < 0:
-            self.transit = late // 2 if late >= -_EARLY else late + _EARLY // 2
-        return self.shift - before
-
-    def _end_second(self, now: int) -> int:
-        self._seconds.append((self._count, self._least))
-        least = 0
-        if now >= self._second_ends + SAMPLE_RATE:
-            self._seconds.clear()  # nothing came for a while
-        elif len(self._seconds) == _SECONDS and all(count >= _WHOLE for count, _ in self._seconds):
-            least = min(late for _, late in self._seconds)
-        self._begin_second(now)
-        if least <= _LATE:
-            return 0
-        self.shift += least
-        self._seconds.clear()
-        return least
-
-    def _begin_second(self, now: int) -> None:
-        self._second_ends = now + SAMPLE_RATE
-        self._count, self._least = 0, _NEVER
 
 
 class _AgentQueue:
@@ -136,6 +59,7 @@ class _AgentQueue:
         "_run_begins",
         "_run_trip",
         "_trips",
+        "most_trip",
         "overflowed",
         "pieces",
         "tail",
@@ -145,7 +69,7 @@ class _AgentQueue:
     def __init__(self) -> None:
         self.pieces: deque[Piece] = deque()
         self.tail = 0
-        self.trip = 0  # samples of a round trip
+        self.trip = self.most_trip = 0  # samples of a round trip: as it is, and the longest ever placed with
         self.overflowed = 0
         self._trips: deque[int] = deque(maxlen=_MARKS)
         self._marks: dict[str, tuple[int, int]] = {}  # when it is expected, and would be without a round trip
@@ -161,6 +85,7 @@ class _AgentQueue:
         if start > self.tail:
             self.tail = self._run_begins = start
             self._run_trip = self.trip
+            self.most_trip = max(self.most_trip, self.trip)
         self.pieces.append((self.tail, samples))
         self.tail += len(samples)
 
@@ -181,11 +106,12 @@ class _AgentQueue:
         expected, without_trip = found
         known = len(self._trips) > 0
         self._trips.append(now - without_trip)
-        self.trip = min(max(min(self._trips), 0), _LONGEST_TRIP)
+        self.trip = min(max(min(self._trips), 0), LONGEST_TRIP)
         change = self.trip - self._run_trip
         if (change > 0 and not known) or (change < 0 and self._run_begins >= committed):
             if self._move(max(self._run_begins, committed), change, in_trip=True):
                 self._run_trip = self.trip
+                self.most_trip = max(self.most_trip, self.trip)
         elif known and heard_to - expected > _STALL:
             self._move(max(self._proved, committed), heard_to - expected, in_trip=False)
         self._proved = max(self._proved, min(expected, now))
@@ -226,7 +152,8 @@ class Placing:
         self.missed = 0
         """Samples of the caller's that came too late to be recorded."""
         self._caller: list[Piece] = []  # on the line, by where they begin
-        self._clock = _CallerClock()
+        self._clock = MediaClock()
+        self._log = ShiftLog()
         self._caller_end = 0  # on the line
         self._arrived = 0
         self._agent = _AgentQueue()
@@ -243,13 +170,22 @@ class Placing:
         """Samples from what we send to its echo, as marks tell it."""
         return self._agent.trip
 
+    @property
+    def shifts(self) -> Shifts:
+        """Where in the recording what lies on the media clock is heard."""
+        return self._log.told(self._agent.most_trip)
+
     def hear(self, at: int, samples: Samples, now: int) -> None:
         """Caller audio arrived, sample ``at`` of the media clock on."""
+        shift = self._clock.shift
         moved = self._clock.arrived(at + len(samples), now)
         pieces = self._caller
         if moved and pieces:
+            self._log.move_placed(max(pieces[0][0], self.committed), moved)
             self._caller = pieces = [(begin + moved, piece) for begin, piece in pieces]
             self._caller_end += moved
+        elif self._clock.shift != shift:
+            self._log.move(at, self._clock.shift - shift)
         begin = at + self._clock.shift
         end = begin + len(samples)
         self._arrived = now
@@ -275,7 +211,7 @@ class Placing:
         """A mark came back."""
         flowing = now - self._arrived <= _IN_TIME
         transit = self._clock.transit
-        heard_to = min(now, self._caller_end + transit + _EARLY) if flowing else now
+        heard_to = min(now, self._caller_end + transit + EARLY) if flowing else now
         self._agent.mark_played(name, now, heard_to, self.committed + transit)
 
     def clear(self, now: int) -> None:

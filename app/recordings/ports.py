@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -75,3 +76,20 @@ class CarrierRecordings(Protocol):
 
     async def delete(self, recording: str) -> None:
         """Delete it at the carrier; one that is gone is no error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where recordings come from and go to. ``folder``: where processes that answer calls write.
+
+    ``others``: stores that the settings name besides ``store``, where recordings of an earlier time may be.
+    """
+
+    folder: Path
+    store: Store
+    carrier: CarrierRecordings | None = None
+    others: tuple[Store, ...] = ()
+
+    def named(self, store: str) -> Store | None:
+        """The store of this name; ``None`` where the settings name none."""
+        return next((each for each in (self.store, *self.others) if each.name == store), None)

@@ -9,19 +9,25 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel
-from sqlalchemy import select
+from pydantic import BaseModel
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.service import Action, Who, write_audit
 from app.auth.service import Role
 from app.db.request import Transaction
+from app.db.session import Database
 from app.errors import Conflict, NotFound, RangeNotSatisfiable, Unavailable, problem_docs
+from app.outbox.repository import alone_with
+from app.recordings.forgetting import Sound, forget
 from app.recordings.models import Recording
-from app.recordings.ports import Store
+from app.recordings.ports import Places
 from app.recordings.schemas import RecordingDetail
 from app.recordings.stores import NotStored, StoreError
 from app.rest.listing import Asked, Listing
 from app.rest.route import needs, rest_router
+from app.rest.times import Since, Until
+from app.rest.versions import ABSENT
 
 MEDIA_TYPE = "audio/flac"
 RESOURCE = "recordings"
@@ -36,7 +42,6 @@ RECORDINGS = Listing(
 
 router = rest_router("/recordings", "recordings")
 
-_ABSENT = problem_docs(HTTPStatus.NOT_FOUND)
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _BINARY = {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 _AUDIO: dict[int | str, dict[str, Any]] = {
@@ -51,15 +56,15 @@ _AUDIO: dict[int | str, dict[str, Any]] = {
 }
 
 
-def store_of(request: Request) -> Store:
+def places_of(request: Request) -> Places:
     """Where this process finds recordings. Raises ``Unavailable`` where it knows of no place."""
-    found: Store | None = request.app.state.parts.recordings
+    found: Places | None = request.app.state.parts.recordings
     if found is None:
-        raise Unavailable("this process has no store of recordings; ask one that answers calls")
+        raise Unavailable("this process does not know where recordings are kept; ask one that answers calls")
     return found
 
 
-Stored = Annotated[Store, Depends(store_of)]
+Kept = Annotated[Places, Depends(places_of)]
 
 
 @router.get("", response_model=RECORDINGS.schema, response_model_exclude_unset=True)
@@ -67,14 +72,10 @@ async def recordings(
     session: Transaction,
     asked: Annotated[Asked, Depends(RECORDINGS.asked)],
     call_id: Annotated[UUID | None, Query(description="Only this call's")] = None,
-    since: Annotated[
-        AwareDatetime | None, Query(description="Of calls from this time on, with its offset from UTC")
-    ] = None,
-    until: Annotated[
-        AwareDatetime | None, Query(description="Of calls before this time, with its offset from UTC")
-    ] = None,
+    since: Since = None,
+    until: Until = None,
 ) -> BaseModel:
-    """Recordings, those of the newest calls first."""
+    """Recordings, those of the newest calls first; `since` and `until` say when these began."""
     query = select(Recording)
     if call_id is not None:
         query = query.where(Recording.call_id == call_id)
@@ -82,11 +83,10 @@ async def recordings(
         query = query.where(Recording.started_at >= since)
     if until is not None:
         query = query.where(Recording.started_at < until)
-    rows, cursor = await RECORDINGS.rows(session, query, asked)
-    return RECORDINGS.page([RecordingDetail.model_validate(row) for row in rows], cursor, asked)
+    return await RECORDINGS.answer(session, query, asked)
 
 
-@router.get("/{recording_id}", responses=_ABSENT)
+@router.get("/{recording_id}", responses=ABSENT)
 async def recording(session: Transaction, recording_id: UUID) -> RecordingDetail:
     """What is known of a recording."""
     return RecordingDetail.model_validate(await _find(session, recording_id))
@@ -95,7 +95,7 @@ async def recording(session: Transaction, recording_id: UUID) -> RecordingDetail
 @router.get("/{recording_id}/audio", response_class=Response, responses=_AUDIO)
 async def audio(
     session: Transaction,
-    store: Stored,
+    places: Kept,
     recording_id: UUID,
     range_: Annotated[
         str | None, Header(alias="Range", description="A part, such as bytes=0-99999", max_length=60)
@@ -105,10 +105,11 @@ async def audio(
     found = await _find(session, recording_id)
     if found.state != "kept":
         raise Conflict(f"the recording {recording_id} is {found.state}: there is no audio to send")
-    if found.store != store.name:
+    store = places.named(found.store)
+    if store is None:
         raise Unavailable(
-            f"the recording is in the store {found.store!r}, and this process uses {store.name!r}: "
-            "set TRUNKLINE_RECORDINGS__STORE accordingly"
+            f"the recording is in the store {found.store!r}, which the settings of this process do not name: "
+            "set TRUNKLINE_RECORDINGS__S3__BUCKET and what belongs to it"
         )
     try:
         size = await store.size(found.path)
@@ -134,24 +135,43 @@ async def audio(
     dependencies=[needs(Role.ADMIN)],
     responses=problem_docs(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-async def delete(session: Transaction, store: Stored, who: Who, recording_id: UUID) -> None:
-    """Delete the audio; that there was some stays known."""
-    found = await _find(session, recording_id, lock=True)
-    if found.state == "recorded":
-        raise Conflict(f"the recording {recording_id} is on its way into the store; try again in a moment")
-    before = RecordingDetail.model_validate(found)
-    if found.path and found.state == "kept":
-        try:
-            await store.delete(found.path)
-        except StoreError as error:
-            raise Unavailable(str(error)) from None
-    found.state = "erased"
-    await write_audit(session, who, Action.DELETE, RESOURCE, str(recording_id), before=before)
+async def delete(request: Request, places: Kept, who: Who, recording_id: UUID) -> None:
+    """Delete the audio wherever it is; that there was some stays known."""
+    database: Database = request.app.state.database
+    async with database.transaction() as session:
+        call_id = (await _find(session, recording_id)).call_id
+    async with alone_with(database.engine, call_id) as alone:
+        if not alone:
+            raise Conflict(f"the recording {recording_id} is being worked on; try again in a moment")
+        # A transaction of its own: what it does is seen by whoever works on the call next.
+        async with database.transaction() as session:
+            found = await _find(session, recording_id)
+            before = RecordingDetail.model_validate(found)
+            try:
+                await forget(await _sound(session, found), places)
+            except StoreError as error:
+                raise Unavailable(str(error)) from None
+            found.state = "erased"
+            await write_audit(session, who, Action.DELETE, RESOURCE, str(recording_id), before=before)
 
 
-async def _find(session: Transaction, recording_id: UUID, *, lock: bool = False) -> Recording:
-    query = select(Recording).where(Recording.id == recording_id)
-    found = await session.scalar(query.with_for_update() if lock else query)
+async def _sound(session: AsyncSession, found: Recording) -> Sound:
+    """The carrier knows the call by a name of its own."""
+    query = text("SELECT carrier_call_id FROM calls WHERE id = :call AND started_at = :began")
+    name = await session.scalar(query, {"call": found.call_id, "began": found.started_at})
+    return Sound(
+        found.call_id,
+        found.started_at,
+        carrier_call_id=name or "",
+        path=found.path,
+        store=found.store,
+        source=found.source,
+        state=found.state,
+    )
+
+
+async def _find(session: AsyncSession, recording_id: UUID) -> Recording:
+    found = await session.get(Recording, recording_id)
     if found is None:
         raise NotFound(f"there is no recording {recording_id}")
     return found

@@ -15,7 +15,7 @@ import structlog
 from app.recordings import flac
 from app.recordings.carrier_tape import CarrierTape, CarrierTaped
 from app.recordings.keys import FORMAT, key_of
-from app.recordings.leftover import complete_left
+from app.recordings.leftover import Known, complete_left
 from app.recordings.ports import CarrierRecordings
 from app.recordings.tape import Tape, Taped
 from app.recordings.writer import RecordingWriter
@@ -45,13 +45,16 @@ class Recordings:
         folder: Path,
         writer: RecordingWriter,
         recorder: CallRecorder,
+        known: Known,
         carriers: Mapping[str, CarrierRecordings] | None = None,
     ) -> None:
-        """``carriers``: those that can record, by the name that their legs give."""
+        """``known``: the calls of the database. ``carriers``: those that can record, by the name that their
+        legs give."""
         self._policy = policy
         self._folder = folder
         self._writer = writer
         self._recorder = recorder
+        self._known = known
         self._carriers = {} if carriers is None else carriers
 
     def tape(self, call_id: UUID, leg: CallLeg, settings: Recording) -> Tape | CarrierTape | None:
@@ -77,9 +80,8 @@ class Recordings:
 
     async def complete_left(self) -> None:
         """Complete what killed processes left, and report it. Other processes' recordings are left alone."""
-        left = complete_left(self._folder)
         try:
-            while (mended := await asyncio.to_thread(next, left, None)) is not None:
+            async for mended in complete_left(self._folder, self._known):
                 taped = Taped("kept", mended.seconds, ())
                 self._recorder.record(_finished(mended.call_id, mended.key, taped))
         except Exception:  # the edge of a task beside which calls are answered
@@ -121,6 +123,7 @@ def _finished(
         duration=taped.seconds,
         pauses=taped.pauses,
         state=taped.state,
+        shifts=taped.shifts,
         source=source,
         carrier_recording=carrier_recording,
         carrier_call_id=carrier_call_id,

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ from app.recordings import flac
 from app.recordings.finalise import downloaded
 from app.recordings.inspection import FileFacts, inspect
 from app.recordings.ports import Store
+from app.recordings.scratch import scratch_file
 from telephony.media.frame import SAMPLE_RATE
 
 
@@ -30,13 +30,13 @@ class SilentSpan:
 async def silence(store: Store, key: str, spans: Sequence[SilentSpan], folder: Path) -> FileFacts:
     """Replace a stored recording by one that is silent within ``spans``; returns what is stored now.
 
-    The store has either the old or the new one at any time; done again, it changes nothing. ``folder`` is for
-    the copies meanwhile: the recording is never whole in memory. Raises ``NotStored``, ``StoreError``,
+    To be called by whoever is alone with the call, or what was deleted meanwhile would come back. The store
+    has either the old or the new one at any time; done again, it changes nothing. ``folder`` is for the
+    copies meanwhile: the recording is never whole in memory. Raises ``NotStored``, ``StoreError``,
     ``flac.NotAudio`` and ``OSError``.
     """
     async with downloaded(store, key, folder) as copy:
-        with NamedTemporaryFile(dir=folder, prefix=".", suffix=".silenced") as file:
-            new = Path(file.name)
+        with scratch_file(folder) as new:
             await asyncio.to_thread(flac.rewrite, new, _silenced(copy, spans))
             facts = await asyncio.to_thread(inspect, new)
             await store.put(new, key)

@@ -7,14 +7,13 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from app.recordings.flac import sync_folder
 from app.recordings.keys import is_key
+from app.recordings.scratch import scratch_file
 
 if TYPE_CHECKING:
     from obstore import GetOptions
@@ -43,7 +42,12 @@ class LocalFolder:
 
     async def put(self, path: Path, key: str) -> None:
         """See ``Store.put``. A file that lies where it belongs already is left there."""
-        await asyncio.to_thread(self._put, path, self._path(key))
+        putting = asyncio.get_running_loop().run_in_executor(None, self._put, path, self._path(key))
+        try:
+            await asyncio.shield(putting)
+        except asyncio.CancelledError:
+            await asyncio.wait([putting])  # a thread goes on: nothing may come after whoever gave up
+            raise
 
     async def size(self, key: str) -> int:
         """See ``Store.size``."""
@@ -76,34 +80,13 @@ class LocalFolder:
             if kept.exists() and kept.samefile(path):
                 return
             kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            arriving = kept.with_name(f"{kept.name}.{uuid4().hex}.new")
-            try:
-                fd = os.open(arriving, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-                with os.fdopen(fd, "wb") as copy, path.open("rb") as source:
+            with scratch_file(self._root) as arriving:
+                with arriving.open("wb") as copy, path.open("rb") as source:
                     shutil.copyfileobj(source, copy, PART_BYTES)
                     copy.flush()
                     os.fsync(copy.fileno())
                 arriving.rename(kept)
-                sync_folder(kept.parent)
-            finally:
-                with suppress(FileNotFoundError):
-                    arriving.unlink()
-
-
-@dataclass(frozen=True, slots=True)
-class BucketSettings:
-    """An S3-compatible service. ``endpoint`` is empty for Amazon's own; ``prefix`` goes before every key.
-
-    Without keys the environment's are used (AWS_ACCESS_KEY_ID ..., or those of the instance's role).
-    """
-
-    bucket: str
-    region: str
-    endpoint: str = ""
-    access_key: str = ""
-    secret_key: str = ""
-    prefix: str = ""
-    timeout_seconds: float = 60.0
+            sync_folder(kept.parent)
 
 
 class Bucket:
@@ -111,20 +94,36 @@ class Bucket:
 
     name = "s3"
 
-    def __init__(self, settings: BucketSettings) -> None:
-        """Connects to nothing."""
+    def __init__(
+        self,
+        bucket: str,
+        region: str,
+        *,
+        endpoint: str = "",
+        access_key: str = "",
+        secret_key: str = "",
+        prefix: str = "",
+        timeout_seconds: float = 60.0,
+    ) -> None:
+        """``endpoint`` is empty for Amazon's own; ``prefix`` goes before every key. Connects to nothing.
+
+        Without keys the environment's are used (AWS_ACCESS_KEY_ID ..., or those of the instance's role).
+        """
         from obstore.store import S3Store  # noqa: PLC0415 - 20 MB that only this store needs
 
-        self._bucket = settings.bucket
+        config: S3Config = {"region": region, "virtual_hosted_style_request": not endpoint}
+        if endpoint:
+            config["endpoint"] = endpoint
+        if access_key:
+            config |= {"access_key_id": access_key, "secret_access_key": secret_key}
+        timeout = timedelta(seconds=timeout_seconds)
+        self._bucket = bucket
         self._store = S3Store(
-            settings.bucket,
-            prefix=settings.prefix or None,
-            config=_config(settings),
-            client_options={
-                "allow_http": settings.endpoint.startswith("http://"),
-                "timeout": timedelta(seconds=settings.timeout_seconds),
-            },
-            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=settings.timeout_seconds)},
+            bucket,
+            prefix=prefix or None,
+            config=config,
+            client_options={"allow_http": endpoint.startswith("http://"), "timeout": timeout},
+            retry_config={"max_retries": 3, "retry_timeout": timeout},
         )
 
     async def put(self, path: Path, key: str) -> None:
@@ -180,19 +179,6 @@ class Bucket:
                 f"the bucket {self._bucket} cannot be used ({type(error).__name__}); check "
                 "TRUNKLINE_RECORDINGS__S3__BUCKET, __ENDPOINT, __REGION, the keys, and the network"
             ) from None
-
-
-def _config(settings: BucketSettings) -> S3Config:
-    config: S3Config = {
-        "region": settings.region,
-        "virtual_hosted_style_request": not settings.endpoint,
-    }
-    if settings.endpoint:
-        config["endpoint"] = settings.endpoint
-    if settings.access_key:
-        config["access_key_id"] = settings.access_key
-        config["secret_access_key"] = settings.secret_key
-    return config
 
 
 def _checked(key: str) -> str:

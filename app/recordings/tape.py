@@ -15,6 +15,7 @@ import structlog
 from app.recordings.blocks import Block
 from app.recordings.placing import Placing
 from app.recordings.ports import BlockSink
+from app.voice.events import Shifts
 from telephony.errors import HangupCause
 from telephony.events import AudioReceived, HungUp, LegEvent, MarkPlayed
 from telephony.media.frame import SAMPLE_RATE, Samples
@@ -27,11 +28,15 @@ State = Literal["kept", "failed", "erased"]
 
 @dataclass(frozen=True, slots=True)
 class Taped:
-    """A recording whose call is over. ``seconds`` and ``pauses`` are of the recording's own time."""
+    """A recording whose call is over. ``seconds`` and ``pauses`` are of the recording's own time.
+
+    ``shifts``: where in it what lies on the leg's media clock is heard; ``None``: not known.
+    """
 
     state: State
     seconds: float
     pauses: tuple[tuple[float, float], ...]
+    shifts: Shifts | None = None
 
 
 class Tape:
@@ -209,4 +214,4 @@ class Tape:
         pauses = tuple(
             (start / SAMPLE_RATE, stop / SAMPLE_RATE) for start, stop in self._placing.pauses if stop <= now
         )
-        self._over(Taped(state, now / SAMPLE_RATE, pauses))
+        self._over(Taped(state, now / SAMPLE_RATE, pauses, self._placing.shifts if whole else None))

@@ -71,8 +71,7 @@ async def figures(
 @router.get("/system-events", response_model=EVENTS.schema, response_model_exclude_unset=True)
 async def system_events(session: Transaction, asked: Annotated[Asked, Depends(EVENTS.asked)]) -> BaseModel:
     """What operators should look at, such as a latency that grew; newest first."""
-    rows, cursor = await EVENTS.rows(session, select(SystemEvent), asked)
-    return EVENTS.page([SystemEventSummary.model_validate(row) for row in rows], cursor, asked)
+    return await EVENTS.answer(session, select(SystemEvent), asked)
 
 
 def _period(since: datetime | None, until: datetime | None, most_days: int) -> tuple[datetime, datetime]:

@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 CHANGES = "changes"
-"""A message holds ``resource`` (its plural, as in the path) and ``id``; see ``app.db.notify``."""
+"""A message holds nothing: who hears it looks for itself; see ``app.db.notify``."""

@@ -18,14 +18,17 @@ class InvalidCursor(ValueError):
     """Text that is no cursor of this list in this order. The message is for the one who sent it."""
 
 
-def write_cursor(sort: str, values: Sequence[Any]) -> str:
-    """The place just after the item with these values, in the order ``sort`` (such as ``-created_at``)."""
-    written = orjson.dumps([sort, *values], default=str)  # asyncpg has a UUID of its own
+def write_cursor(path: str, sort: str, values: Sequence[Any]) -> str:
+    """The place just after the item with these values, in the list at ``path``, in the order ``sort``."""
+    written = orjson.dumps([path, sort, *values], default=str)  # asyncpg has a UUID of its own
     return base64.urlsafe_b64encode(written).decode().rstrip("=")
 
 
-def read_cursor(cursor: str, sort: str, types: Sequence[type]) -> tuple[Any, ...]:
-    """The values that ``write_cursor`` was given, one of each of ``types``. Raises ``InvalidCursor``."""
+def read_cursor(cursor: str, path: str, sort: str, types: Sequence[type]) -> tuple[Any, ...]:
+    """The values that ``write_cursor`` was given, one of each of ``types``.
+
+    Raises ``InvalidCursor``, also for the cursor of another list or order.
+    """
     wrong = InvalidCursor("not a cursor of this list; leave it out to begin with the first page")
     if len(cursor) > _MOST_CHARACTERS:
         raise wrong
@@ -34,11 +37,13 @@ def read_cursor(cursor: str, sort: str, types: Sequence[type]) -> tuple[Any, ...
         written = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (ValueError, binascii.Error):
         raise wrong from None
-    if not isinstance(written, list) or len(written) != len(types) + 1 or not isinstance(written[0], str):
+    if not isinstance(written, list) or len(written) < 2 or written[0] != path:
         raise wrong
-    if written[0] != sort:
-        raise InvalidCursor(f"a cursor of the order sort={written[0]}, and this asks for sort={sort}")
-    return tuple(_value(value, kind, wrong) for value, kind in zip(written[1:], types, strict=True))
+    if written[1] != sort:
+        raise InvalidCursor(f"a cursor of the order sort={written[1]}, and this asks for sort={sort}")
+    if len(written) != len(types) + 2:
+        raise wrong
+    return tuple(_value(value, kind, wrong) for value, kind in zip(written[2:], types, strict=True))
 
 
 def _value(value: Any, kind: type, wrong: InvalidCursor) -> Any:

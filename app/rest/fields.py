@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from inspect import cleandoc
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, create_model
@@ -20,7 +21,7 @@ def sparse(schema: type[BaseModel]) -> type[BaseModel]:
         fields[name] = (info.annotation, loose)
     made: type[BaseModel] = create_model(
         f"{schema.__name__}Fields",
-        __doc__=f"{schema.__doc__ or ''}\n\nAll of it, unless `fields` names some.",
+        __doc__=f"{cleandoc(schema.__doc__ or '')}\n\nAll of it, unless `fields` names some.",
         __config__=ConfigDict(from_attributes=True),
         **fields,
     )

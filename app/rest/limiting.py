@@ -17,6 +17,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import structlog
+from fastapi.security.utils import get_authorization_scheme_param
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
@@ -156,8 +157,8 @@ def _tell(headers: MutableHeaders, verdict: Verdict) -> None:
 
 
 def _key(authorization: str) -> str | None:
-    """A digest of a bearer key: what is counted by must not be the key itself."""
-    scheme, _, key = authorization.partition(" ")
+    """A digest of the bearer key, read as FastAPI does: what is counted by must not be the key itself."""
+    scheme, key = get_authorization_scheme_param(authorization)
     if scheme.lower() != "bearer" or not key:
         return None
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]

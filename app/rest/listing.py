@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, WithJsonSchema, create_model
 from sqlalchemy import Select, literal, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
+from starlette.requests import Request
 
 from app.errors import Invalid
 from app.rest.cursor import InvalidCursor, read_cursor, write_cursor
@@ -26,8 +27,10 @@ Attribute = InstrumentedAttribute[Any]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which part of a list is wanted: in the order ``sort``, after ``after``, and which ``fields`` of it."""
+    """Which part of the list at ``path`` is wanted: in the order ``sort``, after ``after``, and which
+    ``fields`` of it."""
 
+    path: str
     limit: int
     sort: str
     after: tuple[Any, ...] | None
@@ -42,6 +45,10 @@ class Asked:
     def by(self) -> str:
         """The field that orders."""
         return self.sort.removeprefix("-")
+
+    def cursor_after(self, values: Sequence[Any]) -> str:
+        """The cursor for what follows the item with these values of the columns that order."""
+        return write_cursor(self.path, self.sort, values)
 
 
 class Listing(Generic[S]):
@@ -61,6 +68,7 @@ class Listing(Generic[S]):
     ) -> None:
         self.name = name
         self.fields = tuple(item.model_fields)
+        self._item = item
         self._sorts = dict(sorts)
         self._key = tuple(key)
         self._orders = [order for each in sorts for order in (each, f"-{each}")]
@@ -77,16 +85,19 @@ class Listing(Generic[S]):
     def asked(self) -> Callable[..., Asked]:
         """A dependency that reads ``limit``, ``cursor``, ``sort`` and ``fields``. It raises ``Invalid``."""
 
-        def read(limit: int, cursor: str | None, sort: str, fields: frozenset[str] | None) -> Asked:
-            after = None
+        def read(
+            request: Request, limit: int, cursor: str | None, sort: str, fields: frozenset[str] | None
+        ) -> Asked:
+            path, after = request.url.path, None
             if cursor is not None:
                 try:
-                    after = read_cursor(cursor, sort, self._types(sort))
+                    after = read_cursor(cursor, path, sort, self._types(sort))
                 except InvalidCursor as error:
                     raise Invalid("query.cursor", str(error)) from None
-            return Asked(limit, sort, after, fields)
+            return Asked(path, limit, sort, after, fields)
 
         parameters = [
+            ("request", Request, inspect.Parameter.empty),
             ("limit", Annotated[int, Query(ge=1, le=MOST_ITEMS, description="Items of a page")], USUAL_ITEMS),
             (
                 "cursor",
@@ -120,11 +131,14 @@ class Listing(Generic[S]):
         """The page's rows, entities of a ``select`` of one, and the cursor for those after them."""
         found = list(await session.scalars(self.where(query, asked)))
         rows = found[: asked.limit]
-        return rows, self.cursor_after(rows[-1], asked) if len(found) > asked.limit else None
+        if len(found) <= asked.limit:
+            return rows, None
+        return rows, asked.cursor_after([getattr(rows[-1], each.key) for each in self._columns(asked.sort)])
 
-    def cursor_after(self, row: Any, asked: Asked) -> str:
-        """The cursor for what follows a row."""
-        return write_cursor(asked.sort, [getattr(row, column.key) for column in self._columns(asked.sort)])
+    async def answer(self, session: AsyncSession, query: Select[Any], asked: Asked) -> BaseModel:
+        """The answer, of rows that are shown by their attributes; see ``rows`` and ``page``."""
+        rows, cursor = await self.rows(session, query, asked)
+        return self.page([self._item.model_validate(row) for row in rows], cursor, asked)
 
     def page(self, items: Sequence[S], next_cursor: str | None, asked: Asked) -> BaseModel:
         """The answer: to be returned from a route with ``response_model=listing.schema`` and

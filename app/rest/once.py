@@ -72,19 +72,21 @@ async def once(
     fingerprint = await _fingerprint(request)
     if not await _lock(session, identity.key_id, key):
         raise Conflict("the first request with this Idempotency-Key is being done; ask again in a moment")
-    stored = await session.get(IdempotentRequest, (identity.key_id, key))
+    stored = await _stored(session, identity.key_id, key)
     if stored is None:
         setattr(request.state, _STATE, _Pending(session, identity.key_id, key, fingerprint))
         return
     if stored.fingerprint != fingerprint:
         raise Invalid("header.Idempotency-Key", "was used for another request; every request needs its own")
     if stored.body is None:
-        where = (stored.headers or {}).get("location", "")
+        done, again = "was done", "send"
+        if made := stored.headers.get("location"):
+            done, again = f"was done, and made {made}", "revoke what was made and send"
         raise Conflict(
-            f"this request was done, and made {where}; its answer held a secret, which is shown once and not "
-            "stored. If it was lost, revoke what was made and send the request with a new Idempotency-Key"
+            f"this request {done}; its answer held a secret, which is shown once and not stored. "
+            f"If it was lost, {again} the request with a new Idempotency-Key"
         )
-    raise Replayed(Response(stored.body, stored.status or HTTPStatus.OK, stored.headers))
+    raise Replayed(Response(stored.body, stored.status, stored.headers))
 
 
 async def keep_answer(request: Request, response: Response, *, secret: bool) -> None:
@@ -92,16 +94,16 @@ async def keep_answer(request: Request, response: Response, *, secret: bool) -> 
     pending: _Pending | None = getattr(request.state, _STATE, None)
     if pending is None or response.status_code >= HTTPStatus.BAD_REQUEST:
         return
-    await pending.session.execute(
-        insert(IdempotentRequest).values(
-            key_id=pending.key_id,
-            key=pending.key,
-            fingerprint=pending.fingerprint,
-            status=response.status_code,
-            headers=_headers(response.headers),
-            body=None if secret else bytes(response.body),
-        )
-    )
+    answer = {
+        "fingerprint": pending.fingerprint,
+        "status": response.status_code,
+        "headers": _headers(response.headers),
+        "body": None if secret else bytes(response.body),
+        "created_at": func.now(),
+    }
+    row = insert(IdempotentRequest).values(key_id=pending.key_id, key=pending.key, **answer)
+    # What is there still is older than KEPT: nobody swept yet.
+    await pending.session.execute(row.on_conflict_do_update(index_elements=["key_id", "key"], set_=answer))
 
 
 async def forget_old_answers(session: AsyncSession) -> int:
@@ -112,6 +114,18 @@ async def forget_old_answers(session: AsyncSession) -> int:
         .returning(IdempotentRequest.key_id)
     )
     return len((await session.scalars(statement)).all())
+
+
+async def _stored(session: AsyncSession, key_id: int, key: str) -> IdempotentRequest | None:
+    """The answer that can be had again."""
+    found: IdempotentRequest | None = await session.scalar(
+        select(IdempotentRequest).where(
+            IdempotentRequest.key_id == key_id,
+            IdempotentRequest.key == key,
+            IdempotentRequest.created_at > func.now() - KEPT,
+        )
+    )
+    return found
 
 
 async def _fingerprint(request: Request) -> bytes:

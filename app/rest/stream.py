@@ -56,7 +56,8 @@ class EventStream(Response):
                 await self._send(send)
             except Exception as error:  # noqa: BLE001 - the edge of the answer: raised again below, out of the group
                 failure = error
-            leaving.cancel()
+            finally:
+                leaving.cancel()
 
         async def leave() -> None:
             while (await receive())["type"] != "http.disconnect":

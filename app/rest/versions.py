@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, TypeVar
 
-from fastapi import Header, Response
+from fastapi import Depends, Header, Response
 from starlette.requests import Request
 
 from app.errors import NotModified, PreconditionFailed, PreconditionRequired, problem_docs
 
+ABSENT = problem_docs(HTTPStatus.NOT_FOUND)
+"""What a route adds to its answers that is about one resource."""
+
+CONFLICT = problem_docs(HTTPStatus.CONFLICT)
+"""What a route adds to its answers that is refused by what is there."""
+
 CHANGED = problem_docs(HTTPStatus.PRECONDITION_FAILED, HTTPStatus.PRECONDITION_REQUIRED)
-"""What ``expect`` adds to the answers of a route, besides 404."""
+"""What ``expect`` adds to the answers of a route."""
+
+STALE = problem_docs(HTTPStatus.PRECONDITION_FAILED)
+"""What ``expect_if_given`` adds to the answers of a route."""
 
 UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "You have the newest: no body"}}
-"""What ``show`` adds to the answers of a route."""
+"""What ``Reading`` adds to the answers of a route."""
 
 _TAG = re.compile(r'(?P<weak>W/)?"(?P<tag>[\x21\x23-\x7e\x80-\xff]*)"')
 
@@ -28,7 +38,7 @@ IfMatch = Annotated[
         "A change that another one was faster than is refused with 412.",
     ),
 ]
-"""A route's parameter for ``expect``."""
+"""A parameter for ``expect``."""
 
 IfMatchOptional = Annotated[
     str | None,
@@ -38,9 +48,9 @@ IfMatchOptional = Annotated[
         description="Optional: the `ETag` of the resource as you know it; 412 if it has changed.",
     ),
 ]
-"""A route's parameter for ``expect_if_given``."""
+"""A parameter for ``expect_if_given``."""
 
-IfNoneMatch = Annotated[
+_IfNoneMatch = Annotated[
     str | None,
     Header(
         alias="If-None-Match",
@@ -48,7 +58,15 @@ IfNoneMatch = Annotated[
         description="The `ETag` of what you have: answered with 304 while that is the newest.",
     ),
 ]
-"""A route's parameter for ``show``."""
+
+
+class Tagged(Protocol):
+    """What is shown with an ``ETag``."""
+
+    revision: int
+
+
+T = TypeVar("T", bound=Tagged)
 
 
 def etag(revision: int) -> str:
@@ -56,14 +74,32 @@ def etag(revision: int) -> str:
     return f'"{revision}"'
 
 
-def show(response: Response, revision: int, if_none_match: str | None = None) -> None:
-    """Put the revision's tag on the answer. Raises ``NotModified`` where the client has this one."""
-    tag = etag(revision)
-    response.headers["ETag"] = tag
-    if if_none_match is None:
-        return
-    if if_none_match.strip() == "*" or tag in _tags(if_none_match, weak=True):
-        raise NotModified(tag)
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One request that reads a resource, of which it may have a version."""
+
+    response: Response
+    if_none_match: str | None
+
+    def tag(self, revision: int) -> None:
+        """Put the revision's tag on the answer. Raises ``NotModified`` where the client has this one."""
+        tag = self.response.headers["ETag"] = etag(revision)
+        known = self.if_none_match
+        if known is not None and (known.strip() == "*" or tag in _tags(known, weak=True)):
+            raise NotModified(tag)
+
+    def answer(self, shown: T) -> T:
+        """The resource, with its tag. Raises ``NotModified`` where the client has this one."""
+        self.tag(shown.revision)
+        return shown
+
+
+async def _reading(response: Response, if_none_match: _IfNoneMatch = None) -> Read:
+    return Read(response, if_none_match)
+
+
+Reading = Annotated[Read, Depends(_reading)]
+"""A route's parameter: it answers with an ``ETag``, or with 304."""
 
 
 def expect(if_match: str | None, revision: int) -> None:

@@ -8,7 +8,7 @@ from kombu.exceptions import ChannelError
 from app.tasks.celery import BROKER_SECONDS, configuration
 from config.settings import Settings
 
-QUEUE = "celery"  # Celery's own name of the queue that all of our tasks are in
+QUEUE = "celery"  # Celery's own name of its queue
 
 
 class BrokerDepth:

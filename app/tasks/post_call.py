@@ -5,27 +5,24 @@ A message that comes twice, or for a call that is done or gone, does no harm.
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from uuid import UUID
 
 import structlog
 
-from app.outbox.relay import BrokerAway
 from app.postcall.plan import CLASSIFY, FINALISE, INDEX, NOTIFY, REDACT, SCORE, SENTIMENT, STATISTICS, SUMMARY
 from app.postcall.steps import StepRunner
 from app.tasks.celery import celery
-from app.tasks.classify import classify
-from app.tasks.compute_statistics import compute_statistics
-from app.tasks.finalise_recording import finalise_recording
-from app.tasks.index_transcript import index_transcript
-from app.tasks.judge_sentiment import judge_sentiment
-from app.tasks.notify import notify
-from app.tasks.redact import redact
 from app.tasks.runtime import run_task
-from app.tasks.score import score
-from app.tasks.sending import POST_CALL, publish_delivery
-from app.tasks.summarise import summarise
+from app.tasks.sending import POST_CALL
+from app.tasks.steps.classify import classify
+from app.tasks.steps.compute_statistics import compute_statistics
+from app.tasks.steps.finalise_recording import finalise_recording
+from app.tasks.steps.index_transcript import index_transcript
+from app.tasks.steps.judge_sentiment import judge_sentiment
+from app.tasks.steps.notify import notify
+from app.tasks.steps.redact import redact
+from app.tasks.steps.score import score
+from app.tasks.steps.summarise import summarise
 from app.tasks.tools import Tools
 
 _log = structlog.get_logger(__name__)
@@ -52,16 +49,11 @@ def post_call(call_id: str) -> None:
     except ValueError:
         _log.error("a message for the work after a call names no call; it is dropped")
         return
-    run_task(lambda tools: _work_after(wanted, tools))
+    run_task(lambda tools: work_after(wanted, tools))
 
 
-async def _work_after(call_id: UUID, tools: Tools) -> None:
-    """The steps of one call; then the messages that they made are to be sent, by whoever is free."""
-    if await work_after(call_id, tools):
-        with suppress(BrokerAway):  # they are looked for every few seconds as well
-            await asyncio.to_thread(publish_delivery, celery)
-
-
-async def work_after(call_id: UUID, tools: Tools) -> bool:
-    """Do the steps of one call; whether it was this worker's turn. Raises when the database is away."""
-    return await StepRunner(tools.database, WORK, tools, tools.tries).run(call_id)
+async def work_after(call_id: UUID, tools: Tools) -> None:
+    """Do the steps of one call. Raises when the database is away."""
+    done = await StepRunner(tools.database, WORK, tools, tools.tries).run(call_id)
+    if NOTIFY in done:
+        tools.sender.wake()

@@ -12,7 +12,6 @@ from app.tasks.celery import BROKER_SECONDS, configuration
 from config.settings import Settings
 
 POST_CALL = "post_call"
-DELIVER = "deliver_webhooks"
 
 
 class Publisher:
@@ -33,20 +32,10 @@ class Publisher:
 
 def publish(app: Celery, call_ids: Sequence[UUID]) -> None:
     """The same through a Celery application. Raises ``BrokerAway``."""
-    _send(app, POST_CALL, [(str(call_id),) for call_id in call_ids])
-
-
-def publish_delivery(app: Celery) -> None:
-    """Have the webhooks' messages sent that are due. Raises ``BrokerAway``."""
-    _send(app, DELIVER, [()])
-
-
-def _send(app: Celery, task: str, arguments: Sequence[tuple[str, ...]]) -> None:
-    """A message for each of ``arguments``."""
     try:
         with app.producer_pool.acquire(block=True, timeout=BROKER_SECONDS) as producer:
-            for each in arguments:
-                app.send_task(task, each, producer=producer, retry=False)
+            for call_id in call_ids:
+                app.send_task(POST_CALL, (str(call_id),), producer=producer, retry=False)
     except Exception as error:  # the edge of a foreign library: each transport has errors of its own
         raise BrokerAway(
             f"the broker takes no message ({type(error).__name__}); "

@@ -14,19 +14,14 @@ from app.db.start import open_database
 from app.engines.build import build_language_models
 from app.engines.errors import EngineUnavailable
 from app.engines.ports import LanguageModel
+from app.places import build_places
 from app.postcall.judge import Judge
 from app.postcall.steps import StepFailed, Tries
 from app.privacy.entities import EntityModelError, load_entities
 from app.privacy.find import EntityModel
-from app.recordings.finalise import Places
-from app.recordings.ports import CarrierRecordings
-from app.tasks.stores import build_store
 from app.webhooks.guard import Guard
 from app.webhooks.sending import Sender, Sending, open_client
-from config.secrets import SecretsError, complete_secrets
 from config.settings import Settings
-from telephony.carriers.twilio.recordings import TwilioRecordings
-from telephony.carriers.twilio.signature import TwilioCredentials
 
 NO_JUDGES = frozenset({"scripted", "timed"})
 """Language models that answer callers and cannot judge a call."""
@@ -46,7 +41,7 @@ class Tools:
         self.database = database
         after = settings.after_calls
         self.tries = Tries(after.step_seconds, after.attempts, after.retry_seconds)
-        self.places = Places(settings.recordings_dir, build_store(settings), _carrier(settings))
+        self.places = build_places(settings)
         self.sender = _sender(settings, database, http)
         self._stack = stack
         self._models = _models(settings)
@@ -129,14 +124,3 @@ def _sender(settings: Settings, database: Database, http: httpx.AsyncClient) -> 
     webhooks = settings.webhooks
     how = Sending(webhooks.timeout_seconds, webhooks.retry_seconds, webhooks.concurrency)
     return Sender(database, Guard(webhooks.allow), http, how)
-
-
-def _carrier(settings: Settings) -> CarrierRecordings | None:
-    """The carrier whose recordings are fetched; ``None`` without an account."""
-    try:
-        complete_secrets(settings)
-    except SecretsError:
-        return None
-    twilio = settings.twilio
-    credentials = TwilioCredentials(twilio.account_sid, twilio.auth_token.get_secret_value())
-    return TwilioRecordings(credentials, settings.origin, twilio.api_url)

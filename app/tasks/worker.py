@@ -1,6 +1,7 @@
-"""The worker's process: Celery with threads, and its clock in a thread too, so that all of it dies at once.
+"""The worker's process: Celery with threads, and beside it what is done by the clock.
 
-Celery's own embedded clock is a process, which outlives a worker that is killed, and goes on beside the next.
+Celery's own clock hands its tasks to the broker, where they wait behind the work after calls; it is a process
+that outlives a worker that is killed, or a thread whose end nobody notices.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import signal
 import sys
 import threading
 import warnings
-from typing import Any
+from concurrent.futures import Future
 
 import structlog
-from celery import bootsteps
-from celery.beat import EmbeddedService
 from prometheus_client import start_http_server
 
 from app.tasks.celery import celery
+from app.tasks.clock import deliver, keep_time
+from app.tasks.runtime import keep_doing
 from config.settings import Settings
 
 NICENESS = 10
@@ -27,40 +28,23 @@ NICENESS = 10
 _log = structlog.get_logger(__name__)
 
 
-class Clock(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Sends tasks when they are due: Celery's beat."""
-
-    requires = ("celery.worker.components:Pool",)
-
-    def __init__(self, worker: Any, **_: Any) -> None:
-        self._service: Any = None
-
-    def start(self, worker: Any) -> None:
-        """Start it, in a thread."""
-        self._service = EmbeddedService(worker.app, thread=True)
-        self._service.start()
-
-    def stop(self, worker: Any) -> None:
-        """Stop it; its schedule is kept in a file."""
-        if self._service is not None:
-            self._service.stop()
-
-
 def run_worker(settings: Settings, *, clock: bool = True, child: bool = False) -> None:
     """Work until SIGTERM or SIGINT, which let running tasks finish; a second one ends at once.
 
-    ``clock``: also send the tasks that are due. ``child``: end with standard input, which a parent holds.
+    ``clock``: also do what is due at times. ``child``: end with standard input, which a parent holds. Ends
+    with the status 1 where what is done beside Celery broke, to be started again.
     """
     warnings.filterwarnings("ignore", category=UserWarning, module="celery")  # root, in a container
     if child:
         os.nice(NICENESS)
         threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-    for chatty in ("celery.app.trace", "celery.beat", "celery.worker.strategy"):  # a line for each task
+    for chatty in ("celery.app.trace", "celery.worker.strategy"):  # a line for each task
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if settings.after_calls.metrics_port:
         _show_metrics(settings.after_calls.metrics_host, settings.after_calls.metrics_port)
-    if clock:
-        celery.steps["worker"].add(Clock)
+    beside = [keep_doing(work) for work in ((deliver, keep_time) if clock else (deliver,))]
+    for going_on in beside:
+        going_on.add_done_callback(_end_if_broken)
     worker = celery.Worker(
         pool_cls="threads",
         concurrency=settings.after_calls.concurrency,
@@ -71,7 +55,18 @@ def run_worker(settings: Settings, *, clock: bool = True, child: bool = False) -
         quiet=True,
     )
     worker.start()
-    sys.exit(worker.exitcode)
+    sys.exit(any(map(_broken, beside)) or worker.exitcode)
+
+
+def _broken(going_on: Future[None]) -> bool:
+    return going_on.done() and not going_on.cancelled()
+
+
+def _end_if_broken(going_on: Future[None]) -> None:
+    """End in order, unless the worker ends already: a worker without it would look alive and do half."""
+    if _broken(going_on):
+        _log.critical("the worker's clock broke; the worker ends", exc_info=going_on.exception())
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _show_metrics(host: str, port: int) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Integer, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.base import Base, CreatedAt, Timestamp
+from app.db.base import CreatedAt, Timestamp
+from app.rest.rows import RevisedRow
 
 
-class Voice(Base):
+class Voice(RevisedRow):
     """A voice by a name of ours. ``names``: engine -> its own name for it.
 
-    ``revision`` counts changes; an archived voice cannot be chosen any more.
+    An archived voice cannot be chosen any more.
     """
 
     __tablename__ = "voices"
@@ -23,7 +23,6 @@ class Voice(Base):
     names: Mapped[dict[str, str]] = mapped_column(JSONB)
     rate: Mapped[float]
     pitch: Mapped[float]
-    revision: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
     archived_at: Mapped[Timestamp | None]

@@ -10,10 +10,10 @@ from contextlib import aclosing, asynccontextmanager
 
 import numpy as np
 
-from app.engines.errors import EngineError
+from app.engines.errors import EngineError, RequestRefused
 from app.engines.fallback.synthesiser import FallbackSynthesiser
 from app.engines.ports import SpeechChunk, Synthesiser, VoiceSpec
-from app.errors import Invalid, TooManyRequests, Unavailable
+from app.errors import Conflict, Invalid, TooManyRequests, Unavailable
 from app.voice.chunker import Chunker
 from app.voice.profile import Phrasing
 from app.voice.speakable import speakable
@@ -40,7 +40,8 @@ class Previewer:
         """A WAV of 8 kHz, PCM16 mono. ``engine``: this one alone; ``None``: the first that does not refuse.
 
         Raises ``Invalid`` for an engine that this process has not, and for a text without a word;
-        ``TooManyRequests`` while others listen; ``Unavailable`` where the engine fails or is too slow.
+        ``Conflict`` where no engine has what the voice names; ``TooManyRequests`` while others listen;
+        ``Unavailable`` where the engine fails or is too slow.
         """
         phrases = list(_phrases(text, voice.language))
         if not phrases:
@@ -54,6 +55,8 @@ class Previewer:
                     ]
             except TimeoutError:
                 raise Unavailable(f"the voice took longer than {_PREVIEW_SECONDS:.0f} s; try again") from None
+            except RequestRefused as error:
+                raise Conflict(f"no engine speaks with this voice: {error}") from None
             except EngineError as error:
                 raise Unavailable(f"the voice cannot be heard now: {error}") from None
         if not pieces:

@@ -15,11 +15,6 @@ _USERS = text("""
 """)
 
 
-async def lock_voice(session: AsyncSession, name: str) -> Voice | None:
-    """A voice, which nobody else changes in this transaction."""
-    return await session.get(Voice, name, with_for_update=True, populate_existing=True)
-
-
 async def agents_with(session: AsyncSession, name: str) -> list[str]:
     """The agents whose active version speaks with this voice."""
     return list(await session.scalars(_USERS, {"name": name}))

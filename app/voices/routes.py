@@ -9,14 +9,14 @@ from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from app.audit.service import Who
+from app.audit.change import Acting, Changing, Making
 from app.auth.service import Role
 from app.db.request import Transaction
-from app.errors import Unavailable, problem_docs
+from app.errors import Unavailable
 from app.rest.listing import Asked, Listing
 from app.rest.names import SlugPath
 from app.rest.route import needs, rest_router
-from app.rest.versions import CHANGED, UNCHANGED, IfMatch, IfMatchOptional, IfNoneMatch, location, show
+from app.rest.versions import ABSENT, CHANGED, CONFLICT, STALE, UNCHANGED, Reading
 from app.voices import service
 from app.voices.models import Voice
 from app.voices.preview import MEDIA_TYPE, MOST_CHARACTERS, Previewer
@@ -37,9 +37,6 @@ VOICES = Listing(
 
 router = rest_router("/voices", "voices")
 
-_ABSENT = problem_docs(HTTPStatus.NOT_FOUND)
-_CONFLICT = problem_docs(HTTPStatus.CONFLICT)
-_STALE = problem_docs(HTTPStatus.PRECONDITION_FAILED)
 _WRITES = [needs(Role.OPERATOR)]
 _WAV: dict[int | str, dict[str, Any]] = {
     200: {
@@ -74,8 +71,7 @@ async def voices(
     query = query.where(Voice.archived_at.is_not(None) if archived else Voice.archived_at.is_(None))
     if language is not None:
         query = query.where(Voice.language == language)
-    rows, cursor = await VOICES.rows(session, query, asked)
-    return VOICES.page([VoiceDetail.model_validate(row) for row in rows], cursor, asked)
+    return await VOICES.answer(session, query, asked)
 
 
 @router.get("/available", dependencies=_WRITES)
@@ -86,63 +82,47 @@ async def available(session: Transaction, speaking: Speaking) -> EngineVoices:
 
 
 @router.post("", status_code=HTTPStatus.CREATED, dependencies=_WRITES)
-async def create(
-    session: Transaction, who: Who, wanted: NewVoice, request: Request, response: Response
-) -> VoiceDetail:
+async def create(making: Making, wanted: NewVoice) -> VoiceDetail:
     """Make a voice."""
-    made = await service.create(session, who, wanted)
-    response.headers["Location"] = location(request, "voices", made.name)
-    show(response, made.revision)
-    return made
+    made = await service.create(making, wanted)
+    return making.answer(made, "voices", made.name)
 
 
-@router.get("/{name}", responses=_ABSENT | UNCHANGED)
-async def voice(
-    session: Transaction, name: SlugPath, response: Response, if_none_match: IfNoneMatch = None
-) -> VoiceDetail:
+@router.get("/{name}", responses=ABSENT | UNCHANGED)
+async def voice(session: Transaction, name: SlugPath, reading: Reading) -> VoiceDetail:
     """One voice."""
-    found = await service.find(session, name)
-    show(response, found.revision, if_none_match)
-    return VoiceDetail.model_validate(found)
+    return reading.answer(VoiceDetail.model_validate(await service.find(session, name)))
 
 
-@router.put("/{name}", responses=_ABSENT | CHANGED, dependencies=_WRITES)
-async def change(
-    session: Transaction,
-    who: Who,
-    name: SlugPath,
-    wanted: VoiceChange,
-    response: Response,
-    if_match: IfMatch = None,
-) -> VoiceDetail:
+@router.put("/{name}", responses=ABSENT | CHANGED, dependencies=_WRITES)
+async def change(changing: Changing, name: SlugPath, wanted: VoiceChange) -> VoiceDetail:
     """Change a voice, whole: what is left out gets its default. It sounds so from the next call on."""
-    changed = await service.change(session, who, name, wanted, if_match)
-    show(response, changed.revision)
-    return changed
+    return changing.answer(await service.change(changing, name, wanted))
 
 
 @router.delete(
     "/{name}",
     status_code=HTTPStatus.NO_CONTENT,
-    responses=_ABSENT | CHANGED | _CONFLICT,
+    responses=ABSENT | CHANGED | CONFLICT,
     dependencies=_WRITES,
 )
-async def archive(session: Transaction, who: Who, name: SlugPath, if_match: IfMatch = None) -> None:
+async def archive(changing: Changing, name: SlugPath) -> None:
     """Archive a voice: nobody can choose it any more. Refused while an agent speaks with it."""
-    await service.archive(session, who, name, if_match)
+    await service.archive(changing, name)
 
 
-@router.post("/{name}/restore", responses=_ABSENT | _STALE, dependencies=_WRITES)
-async def restore(
-    session: Transaction, who: Who, name: SlugPath, response: Response, if_match: IfMatchOptional = None
-) -> VoiceDetail:
+@router.post("/{name}/restore", responses=ABSENT | STALE, dependencies=_WRITES)
+async def restore(acting: Acting, name: SlugPath) -> VoiceDetail:
     """Let an archived voice be chosen again."""
-    restored = await service.restore(session, who, name, if_match)
-    show(response, restored.revision)
-    return restored
+    return acting.answer(await service.restore(acting, name))
 
 
-@router.get("/{name}/preview", responses=_ABSENT | _WAV, response_class=Response, dependencies=_WRITES)
+@router.get(
+    "/{name}/preview",
+    responses=ABSENT | CONFLICT | _WAV,
+    response_class=Response,
+    dependencies=_WRITES,
+)
 async def preview(
     session: Transaction,
     name: SlugPath,

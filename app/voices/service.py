@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.audit.service import Action, Actor, write_audit
-from app.db.notify import notify
+from app.audit.change import Change
+from app.audit.service import Action
 from app.engines.ports import VoiceSpec
-from app.errors import Conflict, NotFound
-from app.rest.changes import CHANGES
-from app.rest.versions import expect, expect_if_given
+from app.errors import Conflict
+from app.rest.rows import find_row
 from app.voices import repository
 from app.voices.models import Voice
 from app.voices.schemas import NewVoice, VoiceChange, VoiceDetail
@@ -22,10 +20,7 @@ RESOURCE = "voices"
 
 async def find(session: AsyncSession, name: str) -> Voice:
     """One voice. Raises ``NotFound``."""
-    voice = await session.get(Voice, name)
-    if voice is None:
-        raise NotFound(f"there is no voice {name!r}")
-    return voice
+    return await find_row(session, Voice, name, "voice")
 
 
 def spec_of(voice: Voice) -> VoiceSpec:
@@ -33,70 +28,48 @@ def spec_of(voice: Voice) -> VoiceSpec:
     return VoiceSpec("", voice.language, voice.rate, voice.pitch, tuple(sorted(voice.names.items())))
 
 
-async def create(session: AsyncSession, who: Actor, wanted: NewVoice) -> VoiceDetail:
+async def create(making: Change, wanted: NewVoice) -> VoiceDetail:
     """Make a voice. Raises ``Conflict`` where the name is taken."""
     voice = Voice(**wanted.model_dump())
-    session.add(voice)
-    try:
-        await session.flush()
-    except IntegrityError:
-        raise Conflict(f"there is a voice {wanted.name!r} already; choose another name") from None
-    await session.refresh(voice)
+    await making.add(voice, f"there is a voice {wanted.name!r} already; choose another name")
     made = VoiceDetail.model_validate(voice)
-    await write_audit(session, who, Action.CREATE, RESOURCE, voice.name, after=made)
-    await notify(session, CHANGES, {"resource": RESOURCE, "id": voice.name})
+    await making.record(Action.CREATE, RESOURCE, voice.name, after=made)
     return made
 
 
-async def change(
-    session: AsyncSession, who: Actor, name: str, wanted: VoiceChange, if_match: str | None
-) -> VoiceDetail:
-    """Change a voice, whole: agents that use it speak so from the next call on."""
-    voice = await _locked(session, name)
-    expect(if_match, voice.revision)
+async def change(changing: Change, name: str, wanted: VoiceChange) -> VoiceDetail:
+    """Change a voice, whole: agents that use it speak so from the next call on. Raises ``NotFound``."""
+    voice = await changing.lock(Voice, name, "voice")
     before = VoiceDetail.model_validate(voice)
     for field, value in wanted.model_dump().items():
         setattr(voice, field, value)
-    return await _changed(session, who, Action.CHANGE, voice, before)
+    return await _changed(changing, Action.CHANGE, voice, before)
 
 
-async def archive(session: AsyncSession, who: Actor, name: str, if_match: str | None) -> None:
-    """Let nobody choose a voice any more. Raises ``Conflict`` while an agent uses it."""
-    voice = await _locked(session, name)
-    expect(if_match, voice.revision)
-    if users := await repository.agents_with(session, name):
+async def archive(changing: Change, name: str) -> None:
+    """Let nobody choose a voice any more. Raises ``NotFound``; ``Conflict`` while an agent uses it."""
+    voice = await changing.lock(Voice, name, "voice")
+    if users := await repository.agents_with(changing.session, name):
         raise Conflict(f"the voice {name!r} is used by: {', '.join(users)}; change these agents first")
     if voice.archived_at is None:
         before = VoiceDetail.model_validate(voice)
         voice.archived_at = datetime.now(UTC)
-        await _changed(session, who, Action.ARCHIVE, voice, before)
+        await _changed(changing, Action.ARCHIVE, voice, before)
 
 
-async def restore(session: AsyncSession, who: Actor, name: str, if_match: str | None) -> VoiceDetail:
-    """Let an archived voice be chosen again."""
-    voice = await _locked(session, name)
-    expect_if_given(if_match, voice.revision)
+async def restore(changing: Change, name: str) -> VoiceDetail:
+    """Let an archived voice be chosen again. Raises ``NotFound``."""
+    voice = await changing.lock(Voice, name, "voice")
     before = VoiceDetail.model_validate(voice)
     if voice.archived_at is None:
         return before
     voice.archived_at = None
-    return await _changed(session, who, Action.RESTORE, voice, before)
+    return await _changed(changing, Action.RESTORE, voice, before)
 
 
-async def _changed(
-    session: AsyncSession, who: Actor, action: Action, voice: Voice, before: VoiceDetail
-) -> VoiceDetail:
+async def _changed(changing: Change, action: Action, voice: Voice, before: VoiceDetail) -> VoiceDetail:
     voice.revision += 1
     voice.updated_at = datetime.now(UTC)
-    await session.flush()
     after = VoiceDetail.model_validate(voice)
-    await write_audit(session, who, action, RESOURCE, voice.name, before=before, after=after)
-    await notify(session, CHANGES, {"resource": RESOURCE, "id": voice.name})
+    await changing.record(action, RESOURCE, voice.name, before=before, after=after)
     return after
-
-
-async def _locked(session: AsyncSession, name: str) -> Voice:
-    voice = await repository.lock_voice(session, name)
-    if voice is None:
-        raise NotFound(f"there is no voice {name!r}")
-    return voice

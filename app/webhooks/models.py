@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ForeignKey, Index, Integer, Text, UniqueConstraint, text
+from sqlalchemy import ARRAY, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, CreatedAt, Timestamp
+from app.rest.rows import RevisedRow
 
 
-class WebhookEndpoint(Base):
+class WebhookEndpoint(RevisedRow):
     """An address of the customer's. ``secret`` signs what is sent there; it is shown once, when made."""
 
     __tablename__ = "webhook_endpoints"
@@ -22,7 +23,6 @@ class WebhookEndpoint(Base):
     secret: Mapped[str]
     events: Mapped[list[str]] = mapped_column(ARRAY(Text))
     enabled: Mapped[bool]
-    revision: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     created_at: Mapped[CreatedAt]
     updated_at: Mapped[CreatedAt]
 

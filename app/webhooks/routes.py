@@ -6,17 +6,17 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Depends, Query, Request
 from pydantic import BaseModel
 from sqlalchemy import select
 
+from app.audit.change import Acting, Changing, Making
 from app.audit.service import Who
 from app.auth.service import Role
 from app.db.request import Transaction
-from app.errors import problem_docs
 from app.rest.listing import Asked, Listing
 from app.rest.route import SECRET, rest_router
-from app.rest.versions import CHANGED, UNCHANGED, IfMatch, IfMatchOptional, IfNoneMatch, location, show
+from app.rest.versions import ABSENT, CHANGED, STALE, UNCHANGED, Reading
 from app.webhooks import service
 from app.webhooks.guard import Guard
 from app.webhooks.models import WebhookDelivery, WebhookEndpoint
@@ -46,9 +46,6 @@ DELIVERIES = Listing(
 
 router = rest_router("/webhooks", "webhooks", Role.ADMIN)
 
-_ABSENT = problem_docs(HTTPStatus.NOT_FOUND)
-_STALE = problem_docs(HTTPStatus.PRECONDITION_FAILED)
-
 
 def guard(request: Request) -> Guard:
     """Where messages may go, by the settings of this process."""
@@ -62,24 +59,14 @@ Guarding = Annotated[Guard, Depends(guard)]
 @router.get("", response_model=WEBHOOKS.schema, response_model_exclude_unset=True)
 async def webhooks(session: Transaction, asked: Annotated[Asked, Depends(WEBHOOKS.asked)]) -> BaseModel:
     """Webhooks, oldest first."""
-    rows, cursor = await WEBHOOKS.rows(session, select(WebhookEndpoint), asked)
-    return WEBHOOKS.page([WebhookDetail.model_validate(row) for row in rows], cursor, asked)
+    return await WEBHOOKS.answer(session, select(WebhookEndpoint), asked)
 
 
 @router.post("", status_code=HTTPStatus.CREATED, openapi_extra=SECRET)
-async def create(
-    session: Transaction,
-    who: Who,
-    guarding: Guarding,
-    wanted: WebhookChange,
-    request: Request,
-    response: Response,
-) -> WebhookSecret:
+async def create(making: Making, guarding: Guarding, wanted: WebhookChange) -> WebhookSecret:
     """Make a webhook, to be told of calls that end from now on. Its secret is in this answer alone."""
-    made = await service.create(session, who, wanted, guarding)
-    response.headers["Location"] = location(request, "webhooks", str(made.id))
-    show(response, made.revision)
-    return made
+    made = await service.create(making, wanted, guarding)
+    return making.answer(made, "webhooks", str(made.id))
 
 
 @router.get("/deliveries", response_model=DELIVERIES.schema, response_model_exclude_unset=True)
@@ -101,66 +88,48 @@ async def deliveries(
     ):
         if value is not None:
             query = query.where(column == value)
-    rows, cursor = await DELIVERIES.rows(session, query, asked)
-    return DELIVERIES.page([DeliverySummary.model_validate(row) for row in rows], cursor, asked)
+    return await DELIVERIES.answer(session, query, asked)
 
 
-@router.get("/deliveries/{delivery_id}", responses=_ABSENT)
+@router.get("/deliveries/{delivery_id}", responses=ABSENT)
 async def delivery(session: Transaction, delivery_id: UUID) -> DeliveryDetail:
     """One message, with what is sent."""
     return DeliveryDetail.model_validate(await service.find_delivery(session, delivery_id))
 
 
-@router.post("/deliveries/{delivery_id}/send", status_code=HTTPStatus.ACCEPTED, responses=_ABSENT)
+@router.post("/deliveries/{delivery_id}/send", status_code=HTTPStatus.ACCEPTED, responses=ABSENT)
 async def send(session: Transaction, who: Who, delivery_id: UUID) -> DeliverySummary:
     """Send a message again, with all its tries: one that was given up, or that its receiver lost."""
     return await service.send_again(session, who, delivery_id)
 
 
-@router.get("/{webhook_id}", responses=_ABSENT | UNCHANGED)
-async def webhook(
-    session: Transaction, webhook_id: UUID, response: Response, if_none_match: IfNoneMatch = None
-) -> WebhookDetail:
+@router.get("/{webhook_id}", responses=ABSENT | UNCHANGED)
+async def webhook(session: Transaction, webhook_id: UUID, reading: Reading) -> WebhookDetail:
     """One webhook, without its secret."""
-    found = await service.find(session, webhook_id)
-    show(response, found.revision, if_none_match)
-    return WebhookDetail.model_validate(found)
+    return reading.answer(WebhookDetail.model_validate(await service.find(session, webhook_id)))
 
 
-@router.put("/{webhook_id}", responses=_ABSENT | CHANGED)
+@router.put("/{webhook_id}", responses=ABSENT | CHANGED)
 async def change(
-    session: Transaction,
-    who: Who,
-    guarding: Guarding,
-    webhook_id: UUID,
-    wanted: WebhookChange,
-    response: Response,
-    if_match: IfMatch = None,
+    changing: Changing, guarding: Guarding, webhook_id: UUID, wanted: WebhookChange
 ) -> WebhookDetail:
     """Change a webhook, whole: what is left out gets its default."""
-    changed = await service.change(session, who, webhook_id, wanted, guarding, if_match)
-    show(response, changed.revision)
-    return changed
+    return changing.answer(await service.change(changing, webhook_id, wanted, guarding))
 
 
-@router.post("/{webhook_id}/rotate", responses=_ABSENT | _STALE, openapi_extra=SECRET)
+@router.post("/{webhook_id}/rotate", responses=ABSENT | STALE, openapi_extra=SECRET)
 async def rotate(
-    session: Transaction,
-    who: Who,
+    acting: Acting,
     webhook_id: UUID,
-    response: Response,
     keep_old: Annotated[
         bool, Query(description="The old secret signs too, until the next rotation without it")
     ] = True,
-    if_match: IfMatchOptional = None,
 ) -> WebhookSecret:
     """Give a webhook a new secret. It is in this answer alone."""
-    rotated = await service.rotate(session, who, webhook_id, keep_old=keep_old, if_match=if_match)
-    show(response, rotated.revision)
-    return rotated
+    return acting.answer(await service.rotate(acting, webhook_id, keep_old=keep_old))
 
 
-@router.delete("/{webhook_id}", status_code=HTTPStatus.NO_CONTENT, responses=_ABSENT | CHANGED)
-async def remove(session: Transaction, who: Who, webhook_id: UUID, if_match: IfMatch = None) -> None:
+@router.delete("/{webhook_id}", status_code=HTTPStatus.NO_CONTENT, responses=ABSENT | CHANGED)
+async def remove(changing: Changing, webhook_id: UUID) -> None:
     """Delete a webhook and its messages."""
-    await service.remove(session, who, webhook_id, if_match)
+    await service.remove(changing, webhook_id)

@@ -42,7 +42,7 @@ class WebhookDetail(BaseModel):
 
 
 class WebhookChange(BaseModel):
-    """An address, whole. ``enabled`` false: messages wait until it is true again."""
+    """An address, whole. ``enabled`` false: messages wait until it is true again, and none are made."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -63,37 +64,48 @@ class Sender:
         self._guard = guard
         self._client = client
         self._how = how
-        self._sending = False
-        self._asked_again = False
+        self._look = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], UUID] = {}
 
-    async def send_due(self) -> int:
-        """Send until nothing is due; returns how many tries that were. Raises when the database is away.
+    def wake(self) -> None:
+        """A message was committed: it is sent at once, also while others are. To be called on the loop."""
+        self._look.set()
 
-        While that goes on, whoever asks too is answered at once, and what is due by then is sent as well. An
-        endpoint that does not answer holds up half of what can be under way at most.
+    async def pause(self, seconds: float) -> None:
+        """Wait so long, or until woken."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._look.wait()
+
+    async def send_due(self) -> int:
+        """Send until nothing is due; returns how many tries that were. One at a time may run.
+
+        An endpoint that does not answer holds up half of what can be under way at most. Raises when the
+        database is away, once what is under way is over.
         """
-        if self._sending:
-            self._asked_again = True
-            return 0
-        self._sending = True
         tries = 0
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                while True:
-                    self._asked_again = False
+        away: Exception | None = None
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._look.clear()
+                try:
                     claimed = await self._claim()
-                    tries += len(claimed)
-                    for message in claimed:
-                        self._begin(tasks, message)
-                    if claimed:
-                        continue  # there may be more, of other endpoints
-                    if self._under_way:
-                        await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
-                    elif not self._asked_again:
-                        return tries
-        finally:
-            self._sending = False
+                except Exception as error:
+                    if not is_away(error):
+                        raise
+                    away = error  # not raised in the group, which would cut off what is under way
+                    break
+                tries += len(claimed)
+                for message in claimed:
+                    self._begin(tasks, message)
+                if claimed:
+                    continue  # there may be more, of other endpoints
+                if not self._under_way and not self._look.is_set():
+                    break
+                await self._look.wait()
+        if away is not None:
+            raise away
+        return tries
 
     async def _claim(self) -> list[Claimed]:
         free = self._how.concurrency - len(self._under_way)
@@ -113,7 +125,11 @@ class Sender:
     def _begin(self, tasks: asyncio.TaskGroup, message: Claimed) -> None:
         task = tasks.create_task(self._send(message))
         self._under_way[task] = message.endpoint_id
-        task.add_done_callback(lambda done: self._under_way.pop(done, None))
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._under_way[task]
+        self._look.set()  # there is room for another
 
     async def _send(self, message: Claimed) -> None:
         answer = await self._post(message)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.audit.change import Change
 from app.audit.service import Action, Actor, write_audit
 from app.errors import Invalid, NotFound
-from app.rest.versions import expect, expect_if_given
+from app.rest.rows import find_row
 from app.webhooks import repository
 from app.webhooks.guard import Guard, Refused
 from app.webhooks.models import WebhookDelivery, WebhookEndpoint
@@ -23,71 +23,59 @@ DELIVERIES = "webhook_deliveries"
 
 async def find(session: AsyncSession, webhook_id: UUID) -> WebhookEndpoint:
     """One webhook. Raises ``NotFound``."""
-    found = await session.get(WebhookEndpoint, webhook_id)
-    if found is None:
-        raise NotFound(f"there is no webhook {webhook_id}")
-    return found
+    return await find_row(session, WebhookEndpoint, webhook_id, "webhook")
 
 
-async def create(session: AsyncSession, who: Actor, wanted: WebhookChange, guard: Guard) -> WebhookSecret:
+async def create(making: Change, wanted: WebhookChange, guard: Guard) -> WebhookSecret:
     """Make one. Raises ``Invalid`` for a URL that nothing may be sent to."""
     _check(wanted.url, guard)
-    secret = new_secret()
+    session, secret = making.session, new_secret()
     endpoint = WebhookEndpoint(id=uuid4(), secret=secret, **wanted.model_dump())
     session.add(endpoint)
     await session.flush()
     await session.refresh(endpoint)
     made = WebhookDetail.model_validate(endpoint)
-    await write_audit(session, who, Action.CREATE, RESOURCE, str(made.id), after=made)
+    await write_audit(session, making.who, Action.CREATE, RESOURCE, str(made.id), after=made)
     return WebhookSecret(**made.model_dump(), secret=secret)
 
 
-async def change(
-    session: AsyncSession,
-    who: Actor,
-    webhook_id: UUID,
-    wanted: WebhookChange,
-    guard: Guard,
-    if_match: str | None,
-) -> WebhookDetail:
-    """Change one, whole. Messages that wait go to the new address."""
-    endpoint = await _locked(session, webhook_id)
-    expect(if_match, endpoint.revision)
+async def change(changing: Change, webhook_id: UUID, wanted: WebhookChange, guard: Guard) -> WebhookDetail:
+    """Change one, whole. Messages that wait go to the new address.
+
+    Raises ``NotFound``, and ``Invalid`` for a URL that nothing may be sent to.
+    """
+    endpoint = await changing.lock(WebhookEndpoint, webhook_id, "webhook")
     _check(wanted.url, guard)
     before = WebhookDetail.model_validate(endpoint)
     for field, value in wanted.model_dump().items():
         setattr(endpoint, field, value)
-    return await _changed(session, who, Action.CHANGE, endpoint, before)
+    return await _changed(changing, Action.CHANGE, endpoint, before)
 
 
-async def rotate(
-    session: AsyncSession, who: Actor, webhook_id: UUID, *, keep_old: bool, if_match: str | None
-) -> WebhookSecret:
-    """Give one a new secret. ``keep_old``: the old one signs too, until the next rotation without it."""
-    endpoint = await _locked(session, webhook_id)
-    expect_if_given(if_match, endpoint.revision)
+async def rotate(changing: Change, webhook_id: UUID, *, keep_old: bool) -> WebhookSecret:
+    """Give one a new secret. ``keep_old``: the old one signs too, until the next rotation without it.
+
+    Raises ``NotFound``.
+    """
+    endpoint = await changing.lock(WebhookEndpoint, webhook_id, "webhook")
     before = WebhookDetail.model_validate(endpoint)
     secret, newest = new_secret(), endpoint.secret.split()[0]
     endpoint.secret = f"{secret} {newest}" if keep_old else secret
-    after = await _changed(session, who, Action.ROTATE, endpoint, before)
+    after = await _changed(changing, Action.ROTATE, endpoint, before)
     return WebhookSecret(**after.model_dump(), secret=secret)
 
 
-async def remove(session: AsyncSession, who: Actor, webhook_id: UUID, if_match: str | None) -> None:
-    """Delete one, and its messages."""
-    endpoint = await _locked(session, webhook_id)
-    expect(if_match, endpoint.revision)
+async def remove(changing: Change, webhook_id: UUID) -> None:
+    """Delete one, and its messages. Raises ``NotFound``."""
+    endpoint = await changing.lock(WebhookEndpoint, webhook_id, "webhook")
     before = WebhookDetail.model_validate(endpoint)
-    await session.delete(endpoint)
-    await write_audit(session, who, Action.DELETE, RESOURCE, str(webhook_id), before=before)
+    await changing.session.delete(endpoint)
+    await write_audit(changing.session, changing.who, Action.DELETE, RESOURCE, str(webhook_id), before=before)
 
 
 async def find_delivery(session: AsyncSession, delivery_id: UUID) -> WebhookDelivery:
     """One message. Raises ``NotFound``."""
-    found = await session.get(WebhookDelivery, delivery_id)
-    if found is None:
-        raise NotFound(f"there is no message {delivery_id}")
-    return found
+    return await find_row(session, WebhookDelivery, delivery_id, "message")
 
 
 async def send_again(session: AsyncSession, who: Actor, delivery_id: UUID) -> DeliverySummary:
@@ -110,22 +98,15 @@ async def send_again(session: AsyncSession, who: Actor, delivery_id: UUID) -> De
 
 
 async def _changed(
-    session: AsyncSession, who: Actor, action: Action, endpoint: WebhookEndpoint, before: WebhookDetail
+    changing: Change, action: Action, endpoint: WebhookEndpoint, before: WebhookDetail
 ) -> WebhookDetail:
     endpoint.revision += 1
     endpoint.updated_at = datetime.now(UTC)
-    await session.flush()
     after = WebhookDetail.model_validate(endpoint)
-    await write_audit(session, who, action, RESOURCE, str(after.id), before=before, after=after)
+    await write_audit(
+        changing.session, changing.who, action, RESOURCE, str(after.id), before=before, after=after
+    )
     return after
-
-
-async def _locked(session: AsyncSession, webhook_id: UUID) -> WebhookEndpoint:
-    query = select(WebhookEndpoint).where(WebhookEndpoint.id == webhook_id).with_for_update()
-    found = await session.scalar(query)
-    if found is None:
-        raise NotFound(f"there is no webhook {webhook_id}")
-    return found
 
 
 def _check(url: str, guard: Guard) -> None:

@@ -30,6 +30,7 @@ CALLS = Partitioned(
         Index("ix_calls_outcome_started_at_id", "outcome, started_at, id"),
         Index("ix_calls_started_at_id", "started_at, id"),
         Index("ix_calls_to_number_started_at_id", "to_number, started_at, id", new=True),
+        Index("ix_calls_wordy", "started_at, id", "words_deleted_at IS NULL", new=True),
     ),
 )
 TURNS = Partitioned(
@@ -56,6 +57,7 @@ NEW_COLUMNS = {
         "caller_seconds": "double precision",
         "agent_seconds": "double precision",
         "redacted_at": "timestamp with time zone",
+        "words_deleted_at": "timestamp with time zone",
     },
     "turns": {"reply_started": "double precision", "reply_ended": "double precision"},
 }
@@ -72,7 +74,7 @@ def upgrade() -> None:
             create_index(f"{table.name}_by_month", table.name, table.new_key, unique=True)
             for index in table.indexes:
                 if index.new:
-                    create_index(index.name, table.name, index.columns)
+                    create_index(index.name, table.name, index.columns, where=index.where)
             add_check(f"{table.name}_before", table.name, f"{table.time} < '{bound}'")
     lock_tables(*(table.name for table in TABLES))
     for other in ("turns", "call_events"):

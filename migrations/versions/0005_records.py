@@ -13,10 +13,30 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-PARTITIONED = ("call_steps", "call_texts", "legs")
+REVISION = sa.text("nextval('revisions')")
 
 
 def upgrade() -> None:
+    # All calls are read here, before anything is locked that calls or keys need.
+    op.create_table(
+        "legs",
+        sa.Column("call_id", sa.Uuid(), nullable=False),
+        sa.Column("index", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("carrier", sa.Text(), nullable=False),
+        sa.Column("carrier_call_id", sa.Text(), nullable=False),
+        sa.Column("direction", sa.Text(), nullable=False),
+        sa.Column("from_number", sa.Text(), nullable=False),
+        sa.Column("to_number", sa.Text(), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("cause", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("call_id", "index", "started_at", name="pk_legs"),
+        postgresql_partition_by="RANGE (started_at)",
+    )
+    first_partition("legs")
+    op.execute(LEGS_OF_CALLS)
+    op.execute("CREATE SEQUENCE revisions INCREMENT BY 1000000")
     op.create_table(
         "audit_log",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -85,22 +105,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("hour", "agent", "stage", name="pk_latency_hours"),
     )
     op.create_table(
-        "legs",
-        sa.Column("call_id", sa.Uuid(), nullable=False),
-        sa.Column("index", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("carrier", sa.Text(), nullable=False),
-        sa.Column("carrier_call_id", sa.Text(), nullable=False),
-        sa.Column("direction", sa.Text(), nullable=False),
-        sa.Column("from_number", sa.Text(), nullable=False),
-        sa.Column("to_number", sa.Text(), nullable=False),
-        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("cause", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint("call_id", "index", "started_at", name="pk_legs"),
-        postgresql_partition_by="RANGE (started_at)",
-    )
-    op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
@@ -117,7 +121,7 @@ def upgrade() -> None:
         "prompts",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
-        sa.Column("revision", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("revision", sa.BigInteger(), server_default=REVISION, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_prompts"),
@@ -140,6 +144,7 @@ def upgrade() -> None:
         sa.Column(
             "pauses", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False
         ),
+        sa.Column("shifts", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("redacted", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_recordings"),
@@ -171,7 +176,7 @@ def upgrade() -> None:
         sa.Column("names", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("rate", sa.Double(), nullable=False),
         sa.Column("pitch", sa.Double(), nullable=False),
-        sa.Column("revision", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("revision", sa.BigInteger(), server_default=REVISION, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
@@ -185,7 +190,7 @@ def upgrade() -> None:
         sa.Column("secret", sa.Text(), nullable=False),
         sa.Column("events", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
-        sa.Column("revision", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("revision", sa.BigInteger(), server_default=REVISION, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_webhook_endpoints"),
@@ -195,8 +200,8 @@ def upgrade() -> None:
         sa.Column("key_id", sa.Integer(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
-        sa.Column("status", sa.Integer(), nullable=True),
-        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(
@@ -211,7 +216,7 @@ def upgrade() -> None:
         sa.Column("agent", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("opening", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("revision", sa.Integer(), server_default=sa.text("1"), nullable=False),
+        sa.Column("revision", sa.BigInteger(), server_default=REVISION, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["agent"], ["agents.name"], name="fk_numbers_agent_agents"),
@@ -281,13 +286,13 @@ def upgrade() -> None:
     op.add_column(
         "agent_versions", sa.Column("note", sa.Text(), server_default=sa.text("''"), nullable=False)
     )
+    op.add_column("agent_versions", sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("agents", sa.Column("seeded_hash", sa.Text(), nullable=True))
-    op.add_column("agents", sa.Column("revision", sa.Integer(), server_default=sa.text("1"), nullable=False))
+    op.add_column("agents", sa.Column("revision", sa.BigInteger(), server_default=REVISION, nullable=False))
     op.add_column("agents", sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True))
-    for table in PARTITIONED:
-        first_partition(table)
-    op.execute(LEGS_OF_CALLS)
-    op.execute(SEEDED)
+    first_partition("call_steps")
+    first_partition("call_texts")
+    op.execute(ACTIVATED)
     op.execute(SEGMENTS)
 
 
@@ -299,11 +304,8 @@ LEGS_OF_CALLS = """
     FROM calls
 """
 
-# Until now an agent's active version was always that of its file.
-SEEDED = """
-    UPDATE agents SET seeded_hash = content_hash
-    FROM agent_versions WHERE agent_versions.agent = agents.name AND version = active_version
-"""
+# Until now every version answered calls as soon as it was made.
+ACTIVATED = "UPDATE agent_versions SET activated_at = created_at"
 
 # Who said what, when, in seconds of the media clock. A reply's times are those of what was heard of it.
 SEGMENTS = """
@@ -328,6 +330,7 @@ def downgrade() -> None:
     op.drop_column("agents", "archived_at")
     op.drop_column("agents", "revision")
     op.drop_column("agents", "seeded_hash")
+    op.drop_column("agent_versions", "activated_at")
     op.drop_column("agent_versions", "note")
     op.drop_table("webhook_deliveries")
     op.drop_table("prompt_versions")
@@ -346,3 +349,4 @@ def downgrade() -> None:
     op.drop_table("call_texts")
     op.drop_table("call_steps")
     op.drop_table("audit_log")
+    op.execute("DROP SEQUENCE revisions")

@@ -18,6 +18,7 @@ from app.agents.schemas import NewProfile
 from app.agents.service import create as create_agent
 from app.agents.trying import TryingRoom
 from app.api import PATH, ApiParts, create_api
+from app.audit.change import Change
 from app.audit.service import OURSELVES
 from app.auth.service import Role, create_key
 from app.calls.presence import Presence
@@ -30,13 +31,14 @@ from app.numbers.service import create as create_number
 from app.prompts.schemas import NewPrompt
 from app.prompts.service import activate
 from app.prompts.service import create as create_prompt
+from app.recordings.ports import Places
 from app.recordings.stores import LocalFolder
 from app.rest.limiting import RateLimits
 from app.voice.profile import AgentProfile
 from app.voices.preview import Previewer
 from app.voices.schemas import NewVoice
 from app.voices.service import create as create_voice
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 from tests.app.calls.events import whole_call
 from tests.fakes.language_model import FakeLanguageModel
 from tests.fakes.synthesiser import FakeSynthesiser
@@ -104,7 +106,7 @@ def fake_parts(folder: Path) -> ApiParts:
         previewer=Previewer(FallbackSynthesiser([FakeSynthesiser()], FallbackSettings()), at_once=16),
         trying=TryingRoom(FallbackLanguageModel([FakeLanguageModel()], FallbackSettings()), at_once=64),
         usual_agent=AGENT,
-        recordings=LocalFolder(folder),
+        recordings=Places(folder, LocalFolder(folder)),
     )
 
 
@@ -118,12 +120,13 @@ async def _fill(database: Database, served: ServedApi) -> None:
         await session.execute(text("ALTER SEQUENCE api_keys_id_seq RESTART 1900000000"))
         for role in Role:
             served.keys[role] = (await create_key(session, role, f"a {role}")).secret
-        await create_voice(session, OURSELVES, NewVoice(name=VOICE, names={"fake": "hum"}))
-        await create_prompt(session, OURSELVES, NewPrompt(name=PROMPT, content="You answer."))
-        await activate(session, OURSELVES, PROMPT, 1, None)
+        ours = Change(session, OURSELVES)
+        await create_voice(ours, NewVoice(name=VOICE, names={"fake": "hum"}))
+        await create_prompt(ours, NewPrompt(name=PROMPT, content="You answer."))
+        await activate(ours, PROMPT, 1)
         profile = AgentProfile(name=AGENT, prompt=PROMPT)
-        await create_agent(session, OURSELVES, NewProfile(profile=profile))
-        await create_number(session, OURSELVES, NewNumber(number=NUMBER, agent=AGENT))
+        await create_agent(ours, NewProfile(profile=profile))
+        await create_number(ours, NewNumber(number=NUMBER, agent=AGENT))
         events = [Entry(number, event) for number, event in enumerate(call)]
         await write_entries(session, events, presence.id)
     served.known = {

@@ -25,7 +25,7 @@ from app.engines.ports import (
     ToolCall,
     ToolSpec,
 )
-from config.settings import FallbackSettings, OpenAISettings, TimedSettings
+from config.engines import FallbackSettings, OpenAISettings, TimedSettings
 from tests.contracts.probe import leaves_nothing, never_stalls, started
 from tests.fakes.language_model import FakeLanguageModel
 from tests.peers.apart import Addresses

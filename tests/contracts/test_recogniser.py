@@ -21,8 +21,7 @@ from app.engines.stt.timed import TimedRecogniser, TimedRecogniserStream
 from app.engines.stt.vosk import VoskRecogniser
 from app.engines.stt.wyoming import WyomingRecogniser
 from bench.caller import Caller, dropped_seconds
-from config.settings import (
-    ROOT,
+from config.engines import (
     EngineSettings,
     FallbackSettings,
     FasterWhisperSettings,
@@ -33,6 +32,7 @@ from config.settings import (
     VoskSettings,
     WyomingSettings,
 )
+from config.settings import ROOT
 from telephony.media.frame import Samples, silence
 from telephony.simulator.speech import read_wav
 from tests.contracts.probe import leaves_nothing, never_stalls

@@ -21,7 +21,7 @@ from app.engines.tts.openai_compatible import OpenAICompatibleSynthesiser
 from app.engines.tts.piper import PiperSynthesiser
 from app.engines.tts.timed import TimedSynthesiser
 from app.engines.tts.wyoming import WyomingSynthesiser
-from config.settings import (
+from config.engines import (
     EdgeSettings,
     EngineSettings,
     FallbackSettings,

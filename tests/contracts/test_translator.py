@@ -13,7 +13,7 @@ from app.engines.llm.openai_compatible import OpenAICompatible
 from app.engines.mt.apertium import ApertiumTranslator
 from app.engines.mt.llm import LlmTranslator
 from app.engines.ports import TranslationRequest, Translator
-from config.settings import ApertiumSettings, OpenAISettings
+from config.engines import ApertiumSettings, OpenAISettings
 from tests.contracts.probe import leaves_nothing, never_stalls, started
 from tests.fakes.language_model import FakeLanguageModel
 from tests.fakes.translator import FakeTranslator

@@ -14,7 +14,8 @@ import numpy as np
 
 from bench.server import PrivateServer
 from bench.talk import utterances
-from config.settings import ROOT, TimedSettings
+from config.engines import TimedSettings
+from config.settings import ROOT
 from telephony.media.level import AUDIBLE
 from telephony.simulator.call import CallerFn
 from telephony.simulator.carrier import Carrier

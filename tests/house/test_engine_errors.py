@@ -19,7 +19,7 @@ from app.engines.build import (
 from app.engines.errors import EngineUnavailable
 from app.engines.llm.scripted import ScriptedLanguageModel
 from app.engines.ports import Engine
-from config.settings import EngineSettings
+from config.engines import EngineSettings
 
 NOWHERE = "127.0.0.1:9"  # discard: nobody listens
 GROUP = "TRUNKLINE_ENGINES__"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Uuid
 
-from app.calls.erasing.retention import _PARTITIONED
+from app.calls.erasing.months import PARTITIONED
 from app.calls.erasing.tables import KEYS, TABLES
 from app.db.base import Base
 
@@ -36,7 +36,7 @@ def test_every_partitioned_table_is_dropped_by_months() -> None:
         if table.dialect_options["postgresql"].get("partition_by")
     }
     with_a_calls_id()
-    assert partitioned <= set(_PARTITIONED)
+    assert partitioned <= set(PARTITIONED)
 
 
 def test_calls_are_named_by_uuids() -> None:

@@ -226,7 +226,7 @@ def _twilio(origin: str) -> TwilioSettings:
         origin=origin,
         token_seconds=60.0,
         fallback_number="",
-        busy_sentence="",
+        busy_sentence=str,
         limits=SocketLimits(messages_per_second=500, start_seconds=10.0, idle_seconds=30.0, send_seconds=5.0),
     )
 

@@ -14,7 +14,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.recordings.ports import Store
+from app.db.session import Database
+from app.outbox.repository import CALL_ENDED
+from app.recordings.forgetting import Sound
+from app.voice.events import WORDS_IN_NOTES
 
 TABLES = (
     # What starts work anew goes first, what finds the call again last.
@@ -46,17 +49,35 @@ _NUMBERS = text(
     ORDER BY started_at, id
     """
 )
+# Who stores events of a call holds its row meanwhile (``writing.rows``): what they store is deleted with it.
+_LOCK = text(
+    """
+    SELECT FROM calls
+    WHERE id = ANY(CAST(:calls AS uuid[])) AND started_at = ANY(CAST(:began AS timestamptz[]))
+    ORDER BY started_at, id FOR UPDATE
+    """
+)
 _WORDS = (
     "UPDATE turns SET caller_text = '', caller_words = '[]', reply_text = '', heard_text = '', "
     "backchannels = '[]' WHERE call_id = ANY(CAST(:calls AS uuid[]))",
-    # Notes that hold what was said or keyed.
-    "DELETE FROM call_events WHERE call_id = ANY(CAST(:calls AS uuid[])) AND name IN ('backchannel', 'dtmf', "
-    "'operator_say', 'operator_advise', 'operator_hang_up')",
-    "UPDATE calls SET redacted_at = coalesce(redacted_at, now()) "
+    "DELETE FROM call_events "
+    "WHERE call_id = ANY(CAST(:calls AS uuid[])) AND name = ANY(CAST(:notes AS text[]))",
+    f"DELETE FROM outbox WHERE call_id = ANY(CAST(:calls AS uuid[])) AND topic = '{CALL_ENDED}'",  # noqa: S608
+    "UPDATE calls SET words_deleted_at = now(), disposition = NULL, sentiment = NULL, score = NULL "
     "WHERE id = ANY(CAST(:calls AS uuid[])) AND started_at = ANY(CAST(:began AS timestamptz[]))",
 )
-_WORDLESS = ("outbox", "webhook_deliveries", "call_steps", "call_texts", "recordings")
+_WORDLESS = ("webhook_deliveries", "call_steps", "call_texts", "recordings")
 """Tables of which nothing is left of a call whose words are deleted."""
+
+
+_SOUNDS = text(
+    """
+    SELECT calls.id, calls.started_at, calls.carrier_call_id, coalesce(recordings.path, ''),
+           coalesce(recordings.store, ''), coalesce(recordings.source, ''), coalesce(recordings.state, '')
+    FROM calls LEFT JOIN recordings ON recordings.call_id = calls.id
+    WHERE calls.id = ANY(CAST(:calls AS uuid[])) AND calls.started_at = ANY(CAST(:began AS timestamptz[]))
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +95,23 @@ async def calls_of(session: AsyncSession, number: str) -> list[Found]:
     return [Found(row.id, row.started_at, row.live) for row in rows]
 
 
-async def recorded(session: AsyncSession, calls: Sequence[Found]) -> list[str]:
-    """The keys of the files of calls in the store."""
-    query = text("SELECT path FROM recordings WHERE call_id = ANY(CAST(:calls AS uuid[])) ORDER BY path")
-    return list(await session.scalars(query, {"calls": [call.id for call in calls]}))
+async def is_known(database: Database, call_id: UUID) -> bool:
+    """Whether there is such a call."""
+    async with database.transaction() as session:
+        return (
+            await session.scalar(text("SELECT 1 FROM calls WHERE id = :call"), {"call": call_id}) is not None
+        )
 
 
-async def delete_files(store: Store, keys: Sequence[str]) -> None:
-    """Delete files from the store; those that are gone are no error. Raises ``StoreError``."""
-    for key in keys:
-        await store.delete(key)
+async def sounds_of(session: AsyncSession, calls: Sequence[Found]) -> list[Sound]:
+    """What may be left of the sound of each of these calls, also of those without a recording's row."""
+    rows = await session.execute(_SOUNDS, _parameters(calls))
+    return [Sound(*row) for row in rows]
 
 
 async def delete_calls(session: AsyncSession, calls: Sequence[Found]) -> dict[str, int]:
     """Delete every row of these calls; returns how many rows of each table."""
+    await session.execute(_LOCK, _parameters(calls))
     gone = {table: await _delete(session, table, calls) for table in TABLES}
     rows = await session.execute(
         text(
@@ -101,10 +125,16 @@ async def delete_calls(session: AsyncSession, calls: Sequence[Found]) -> dict[st
 
 async def delete_words(session: AsyncSession, calls: Sequence[Found]) -> dict[str, int]:
     """Delete what was said in these calls and what was made of it; the calls and their times stay."""
+    await session.execute(_LOCK, _parameters(calls))
     gone = {table: await _delete(session, table, calls) for table in _WORDLESS}
     for statement in _WORDS:
         await session.execute(text(statement), _parameters(calls))
     return {"calls": len(calls), **gone}
+
+
+async def delete_recordings(session: AsyncSession, calls: Sequence[Found]) -> dict[str, int]:
+    """Delete what is known of the recordings of these calls."""
+    return {"recordings": await _delete(session, "recordings", calls)}
 
 
 def summed(counts: Sequence[Mapping[str, int]]) -> dict[str, int]:
@@ -124,4 +154,8 @@ async def _delete(session: AsyncSession, table: str, calls: Sequence[Found]) -> 
 
 
 def _parameters(calls: Sequence[Found]) -> dict[str, object]:
-    return {"calls": [call.id for call in calls], "began": [call.started_at for call in calls]}
+    return {
+        "calls": [call.id for call in calls],
+        "began": [call.started_at for call in calls],
+        "notes": list(WORDS_IN_NOTES),
+    }

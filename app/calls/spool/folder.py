@@ -144,7 +144,30 @@ def first_number(file: Path) -> int:
 
 def spool_paths(root: Path) -> list[Path]:
     """The folders of all processes, the living ones' too. Raises ``OSError``."""
-    return sorted(path for path in root.glob("*") if _is_uuid(path.name) and path.is_dir())
+    try:
+        with os.scandir(root) as found:
+            return sorted(Path(entry) for entry in found if _is_uuid(entry.name) and entry.is_dir())
+    except FileNotFoundError:
+        return []
+
+
+def damaged_files(root: Path) -> list[Path]:
+    """What was set aside. It holds what callers said. Raises ``OSError``."""
+    return sorted(root.glob(f"*{_DAMAGED}"))
+
+
+def delete_damaged(root: Path, before: datetime) -> int:
+    """Delete what was set aside, where it was written before a time; returns how many files.
+
+    Files keep the time when their process last wrote to them. Raises ``OSError``.
+    """
+    deleted = 0
+    for file in damaged_files(root):
+        with suppress(FileNotFoundError):  # somebody else was quicker
+            if file.stat().st_mtime < before.timestamp():
+                file.unlink()
+                deleted += 1
+    return deleted
 
 
 def states(root: Path) -> list[SpoolState]:

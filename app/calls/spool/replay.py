@@ -72,22 +72,38 @@ class SpoolReplay:
         At start before ``Presence.start``, so that no call is closed whose true end is here.
         """
         done = waiting = 0
-        try:
-            for path in await _disk(spool_paths, self._root):
-                folder = await _disk(SpoolFolder.take_over, path)
-                if folder is None:
-                    continue
-                try:
-                    if await self._store(folder):
-                        done += 1
-                    else:
-                        waiting += await _disk(_waiting, folder)
-                finally:
-                    folder.release()
-        except _DiskFailed as error:
-            self._disk_failed(self._root, error)
+        for path in await self._paths():
+            try:
+                stored, left = await self._take(path)
+            except _DiskFailed as error:  # the others are stored all the same
+                self._disk_failed(path, error)
+            else:
+                done += stored
+                waiting += left
         SPOOL_WAITING.labels("gone").set(waiting)
         return done
+
+    async def _paths(self) -> list[Path]:
+        try:
+            return await _disk(spool_paths, self._root)
+        except _DiskFailed as error:
+            self._disk_failed(self._root, error)
+            return []
+
+    async def _take(self, path: Path) -> tuple[bool, int]:
+        """Store a spool, unless its process lives: whether that was done, and how many events still wait.
+
+        Raises ``_DiskFailed``.
+        """
+        folder = await _disk(SpoolFolder.take_over, path)
+        if folder is None:
+            return False, 0
+        try:
+            if await self._store(folder):
+                return True, 0
+            return False, await _disk(_waiting, folder)
+        finally:
+            folder.release()
 
     async def _store(self, folder: SpoolFolder) -> bool:
         """Store a spool and delete it; whether that was done."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -39,7 +39,8 @@ class Spool:
         """``root``: the folder of all spools. Raises ``SpoolUnavailable``."""
         self._folder = SpoolFolder.create(root, instance_id)
         self._writer = SpoolWriter(self._folder)
-        self._inbox: SimpleQueue[Entry | None] = SimpleQueue()  # None: look at _stored and _closing
+        self._changed = threading.Condition()  # of the inbox, and of what follows it
+        self._inbox: deque[Entry] = deque()
         self._stored = 0
         self._closing = False
         self._works = True
@@ -53,14 +54,19 @@ class Spool:
         return self._writer.written
 
     def append(self, entry: Entry) -> None:
-        """Take an event to be written; numbers rise. Never blocks and never raises."""
-        if self._works:
-            self._inbox.put(entry)
+        """Take an event to be written; numbers rise. Never waits for the disk and never raises."""
+        with self._changed:
+            if self._works:
+                self._inbox.append(entry)
+                self._changed.notify()
 
     def stored(self, number: int) -> None:
         """All events up to ``number`` are in the database, or cannot be: they are not needed any more."""
-        self._stored = number
-        self._inbox.put(None)
+        with self._changed:
+            self._stored = number
+            while self._inbox and self._inbox[0].number <= number:  # the disk is slower than the database
+                self._inbox.popleft()
+            self._changed.notify()
 
     async def read(self, after: int, up_to: int) -> tuple[list[Entry], int]:
         """Events from after a number on, of one file, and the number up to which these are all there is.
@@ -71,8 +77,9 @@ class Spool:
 
     async def close(self) -> None:
         """Bring what waits to the disk; leave it, or delete the folder. Takes ``CLOSE_SECONDS`` at most."""
-        self._closing = True
-        self._inbox.put(None)
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
         await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
 
     async def __aenter__(self) -> Self:
@@ -90,7 +97,10 @@ class Spool:
         if at < 0:  # what comes next is gone
             return [], min(up_to, numbers[0] - 1 if numbers else up_to)
         end = up_to if at + 1 == len(files) else min(up_to, numbers[at + 1] - 1)
-        contents = decode(files[at].read_bytes())
+        try:
+            contents = decode(files[at].read_bytes())
+        except FileNotFoundError:  # deleted since it was listed: all in it is stored
+            return [], end
         return [entry for entry in contents.entries if after < entry.number <= end], end
 
     # The thread
@@ -99,16 +109,18 @@ class Spool:
         try:
             self._work()
         except Exception:  # noqa: BLE001 - the thread's edge
-            self._works = False
+            with self._changed:
+                self._works = False
+                self._inbox.clear()
             SPOOL_FAILURES.labels("broken").inc()
             _log.exception("the spool is broken; events of calls wait in memory alone until the next start")
 
     def _work(self) -> None:
         due: float | None = None
         while not self._closing:
-            self._writer.take(self._arrived(due), self._stored, monotonic())
+            self._writer.take(*self._arrived(due), monotonic())
             due = self._writer.work(monotonic())
-        self._writer.take(self._arrived(0.0), self._stored, monotonic())
+        self._writer.take(*self._arrived(0.0), monotonic())
         self._writer.close(monotonic())
         if not self._writer.waiting:
             try:
@@ -119,14 +131,12 @@ class Spool:
             _log.error("events of calls are lost: the disk took them no more", lost=self._writer.unwritten)
         self._folder.release()
 
-    def _arrived(self, due: float | None) -> list[Entry]:
-        """What came by now, or comes first within ``due`` seconds."""
-        entries: list[Entry] = []
-        try:
-            item = self._inbox.get(timeout=due) if due else self._inbox.get(block=due is None)
-            while True:
-                if item is not None:
-                    entries.append(item)
-                item = self._inbox.get(block=False)
-        except Empty:
-            return entries
+    def _arrived(self, due: float | None) -> tuple[list[Entry], int]:
+        """What came by now, or comes first within ``due`` seconds, and how far the database is."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._inbox or self._closing or self._stored > self._writer.stored, due
+            )
+            entries = list(self._inbox)
+            self._inbox.clear()
+            return entries, self._stored

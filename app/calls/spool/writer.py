@@ -40,6 +40,11 @@ class _Segment:
     last: int
     size: int = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no event in it."""
+        return self.last < self.first
+
 
 class SpoolWriter:
     """Times are seconds of any clock that does not go back, and are handed in."""
@@ -83,6 +88,7 @@ class SpoolWriter:
         """Events to be written, and how far the database has them."""
         self._pending.extend(entries)
         self._stored = max(self._stored, stored)
+        self._taken = max(self._taken, self._stored)  # what is stored need not pass through here
         if self._pending and self._pending[-1].number > self._taken:
             self._taken = self._pending[-1].number
             if not self._ages or now - self._ages[-1][1] >= 1.0:
@@ -98,7 +104,7 @@ class SpoolWriter:
             self._close_files()
         if now >= self._retry_at:
             self._write(now)
-        self._forget_stored()
+        self._forget_stored(now)
         if self._unsynced_since is not None and now - self._unsynced_since >= SYNC_SECONDS:
             self._sync(now)
         if now >= self._next_tick:
@@ -154,31 +160,37 @@ class SpoolWriter:
             return b""
 
     def _append(self, data: bytes, first: int, last: int, now: float) -> bool:
-        """Append whole records to the active file, or to a new one; whether it was done."""
+        """Append whole records of these events to the active file, or to a new one; whether it was done."""
         try:
             segment = self._active_for(first, now)
-            written = 0
-            try:
-                while written < len(data):
-                    written += os.write(self._file, data[written:])
-            except OSError:
-                self._cut(segment)
-                raise
+            self._put(segment, data, now)
         except OSError as error:
-            self._failed("write", "events of calls cannot be written to the spool", error, now)
+            self._not_written(error, now)
             return False
-        segment.size += len(data)
-        segment.last = max(segment.last, last)
-        if self._unsynced_since is None:
-            self._unsynced_since = now
+        segment.last = last
         return True
 
+    def _put(self, segment: _Segment, data: bytes, now: float) -> None:
+        """Write whole records to the active file, however long it is. Raises ``OSError``: none is written."""
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._file, data[written:])
+        except OSError:
+            self._cut(segment)
+            raise
+        segment.size += len(data)
+        if self._unsynced_since is None:
+            self._unsynced_since = now
+
     def _active_for(self, first: int, now: float) -> _Segment:
+        """The file to which the event of this number goes. Raises ``OSError``."""
         if self._active is not None and self._active.size >= SEGMENT_BYTES:
             self._close_active()
         if self._active is None:
             path = self._folder.file_for(first)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            # Never one that is there already: it would be deleted with the other of its name.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
             self._file = os.open(path, flags, 0o600)
             self._active = _Segment(path, now, first, first - 1)
             self._new_names = True
@@ -194,11 +206,15 @@ class SpoolWriter:
 
     def _close_active(self) -> None:
         """The active file is full, or of no use any more."""
-        if self._active is None:
+        active = self._active
+        if active is None:
             return
-        self._closed.append(self._active)
         self._unsynced.append(self._file)
         self._active, self._file = None, -1
+        if active.is_empty:
+            self._delete(active.path)  # the next file will have its name
+        else:
+            self._closed.append(active)
         if self._unsynced_since is None:
             self._close_files()
 
@@ -211,18 +227,21 @@ class SpoolWriter:
 
     # What is stored
 
-    def _forget_stored(self) -> None:
+    def _forget_stored(self, now: float) -> None:
+        waited = bool(self._ages)
         while self._ages and self._ages[0][0] <= self._stored:
             self._ages.popleft()
         while self._closed and self._closed[0].last <= self._stored:
             self._delete(self._closed.popleft().path)
+        if waited and not self._ages:  # without a file there may be no tick any more
+            self._measure(now)
 
     def _tick(self, now: float) -> None:
         self._next_tick = now + TICK_SECONDS
         active = self._active
         if active is not None and active.last <= self._stored:
             self._close_active()
-            self._forget_stored()
+            self._forget_stored(now)
         elif active is not None and now - active.opened >= SEGMENT_SECONDS and active.first <= self._stored:
             self._say_stored(now)
             self._close_active()
@@ -232,10 +251,15 @@ class SpoolWriter:
 
     def _say_stored(self, now: float) -> None:
         """Write down how far the database is, so that after a crash nothing older is stored again."""
-        if self._active is not None and self._said_stored < self._stored:
-            last = self._active.last
-            if self._append(encode_stored(self._stored), self._active.first, last, now):
-                self._said_stored = self._stored
+        active = self._active
+        if active is None or active.is_empty or self._said_stored >= self._stored:
+            return
+        try:
+            self._put(active, encode_stored(self._stored), now)
+        except OSError as error:
+            self._not_written(error, now)
+        else:
+            self._said_stored = self._stored
 
     def _delete(self, path: Path) -> None:
         try:
@@ -262,6 +286,9 @@ class SpoolWriter:
             self._close_active()  # what the kernel gave up of this file stays lost: go on in another
         self._close_files()
         SPOOL_SYNC_SECONDS.observe(perf_counter() - began)
+
+    def _not_written(self, error: OSError, now: float) -> None:
+        self._failed("write", "events of calls cannot be written to the spool", error, now)
 
     def _failed(self, what: str, event: str, error: OSError, now: float) -> None:
         self._retry_at = now + TICK_SECONDS

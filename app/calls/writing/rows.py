@@ -1,19 +1,21 @@
 """Events of calls as rows: many events, few statements. Writing an event twice leaves it as it was.
 
 With the end of a call goes the row of the outbox that has the work after the call done. An end that is
-reported again with nothing new starts nothing; a new one, or a turn that comes after the end, has all of it
-done again.
+reported again with nothing new starts nothing; a new one, or a turn or a recording that comes after the end,
+has all of it done again.
+
+What comes of a call that was erased, or whose words were deleted because of their age, is passed over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 import orjson
+import structlog
 from sqlalchemy import Table, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -34,6 +36,8 @@ from app.voice.events import (
 
 Row: TypeAlias = dict[str, Any]
 
+_log = structlog.get_logger(__name__)
+
 # Tables, not classes: SQLAlchemy's ORM would take three times as long for each batch.
 _CALLS = cast(Table, Call.__table__)
 _TURNS = cast(Table, Turn.__table__)
@@ -43,7 +47,7 @@ _LEGS = cast(Table, Leg.__table__)
 
 _START_CALLS = insert(_CALLS).on_conflict_do_nothing()
 _START_LEGS = insert(_LEGS).on_conflict_do_nothing()
-_ADD_TURNS = insert(_TURNS).on_conflict_do_nothing()
+_ADD_TURNS = insert(_TURNS).on_conflict_do_nothing().returning(_TURNS.c.call_id, _TURNS.c.at)
 _ADD_EVENTS = insert(_EVENTS).on_conflict_do_nothing()
 _ADD_REFUSED = insert(cast(Table, RefusedCall.__table__)).on_conflict_do_nothing()
 
@@ -51,11 +55,17 @@ _ADD_REFUSED = insert(cast(Table, RefusedCall.__table__)).on_conflict_do_nothing
 _ADD_RECORDINGS = text(
     """
     INSERT INTO recordings (id, call_id, started_at, state, source, store, path, format, channels,
-                            sample_rate, duration_seconds, pauses)
-    SELECT calls.id, calls.id, calls.started_at, :state, :source, '', :key, :format, :channels, :rate,
-           :seconds, CAST(:pauses AS jsonb)
-    FROM calls WHERE calls.id = :call
+                            sample_rate, duration_seconds, pauses, shifts)
+    SELECT calls.id, calls.id, calls.started_at, new.state, new.source, '', new.key, new.format,
+           new.channels, new.rate, new.seconds, CAST(new.pauses AS jsonb), CAST(new.shifts AS jsonb)
+    FROM unnest(CAST(:call_id AS uuid[]), CAST(:state AS text[]), CAST(:source AS text[]),
+                CAST(:key AS text[]), CAST(:format AS text[]), CAST(:channels AS integer[]),
+                CAST(:rate AS integer[]), CAST(:seconds AS double precision[]), CAST(:pauses AS text[]),
+                CAST(:shifts AS text[]))
+         AS new(call, state, source, key, format, channels, rate, seconds, pauses, shifts)
+    JOIN calls ON calls.id = new.call
     ON CONFLICT (id) DO NOTHING
+    RETURNING call_id
     """
 )
 _END_CALLS = text(
@@ -81,16 +91,21 @@ END_LEGS = text(
 )
 """Ends the legs of ``:calls``, which have ended."""
 
-_ENDED_ALREADY = text("SELECT id FROM calls WHERE id = ANY(CAST(:calls AS uuid[])) AND ended_at IS NOT NULL")
+_KEPT = text(
+    """
+    SELECT id, ended_at IS NOT NULL AS ended FROM calls
+    WHERE id = ANY(CAST(:calls AS uuid[])) AND words_deleted_at IS NULL
+    FOR KEY SHARE
+    """
+)
+"""Of which calls something may be stored; until the end of the transaction they are not deleted."""
+
 _DO_AGAIN = text(
     """
     UPDATE call_steps SET state = 'waiting', attempts = 0, due_at = now(), finished_at = NULL
     WHERE call_id = ANY(CAST(:calls AS uuid[]))
     """
 )
-
-_LATE = timedelta(seconds=15)
-"""A turn this old may have missed the end of its call: that of a silent process others end, after 20 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,32 +156,38 @@ class Rows:
 
     async def write(self, session: AsyncSession) -> None:
         """Write all rows, each kind with one statement."""
-        for statement, rows in (
-            (_START_CALLS, self.started),
-            (_START_LEGS, [_leg(row) for row in self.started]),
-            (_ADD_TURNS, self.turns),
-            (_ADD_EVENTS, self.noted),
-        ):
-            if rows:
-                await session.execute(statement, rows)
-        await count_again(session, (row["at"] for row in self.turns))
+        if self.started:
+            await session.execute(_START_CALLS, self.started)
+            await session.execute(_START_LEGS, [_leg(row) for row in self.started])
         if self.refused:
             await session.execute(_ADD_REFUSED, self.refused)
-        if self.recorded:
-            await session.execute(_ADD_RECORDINGS, self.recorded)
-        again = await self._ended_before(session)  # the work after them may be done already
+        again = await self._add(session)  # the work after them may be done already
         if self.ended or again:
             await self._end(session, again)
 
-    async def _ended_before(self, session: AsyncSession) -> list[UUID]:
-        """Calls that had ended before a turn or the recording came."""
-        now = datetime.now(UTC)
-        late = {row["call_id"] for row in self.turns if now - row["at"] > _LATE}
-        late |= {row["call"] for row in self.recorded}
-        late -= self.ended.keys()
-        if not late:
+    async def _add(self, session: AsyncSession) -> list[UUID]:
+        """Add what belongs to calls; returns those that had ended before a new turn or recording came."""
+        calls = {row["call_id"] for rows in (self.turns, self.noted, self.recorded) for row in rows}
+        if not calls:
             return []
-        return list(await session.scalars(_ENDED_ALREADY, {"calls": sorted(late)}))
+        kept = {row.id: row.ended for row in await session.execute(_KEPT, {"calls": sorted(calls)})}
+        if gone := calls - kept.keys():
+            _log.info("what comes of calls that were deleted is passed over", calls=len(gone))
+
+        def of_kept(rows: list[Row]) -> list[Row]:
+            return [row for row in rows if row["call_id"] in kept]
+
+        new: set[UUID] = set()
+        if turns := of_kept(self.turns):
+            added = (await session.execute(_ADD_TURNS, turns)).all()
+            await count_again(session, (row.at for row in added))
+            new |= {row.call_id for row in added}
+        if notes := of_kept(self.noted):
+            await session.execute(_ADD_EVENTS, notes)
+        if recorded := of_kept(self.recorded):
+            columns = {name: [row[name] for row in recorded] for name in recorded[0]}
+            new |= set(await session.scalars(_ADD_RECORDINGS, columns))
+        return sorted(call_id for call_id in new - self.ended.keys() if kept[call_id])
 
     async def _end(self, session: AsyncSession, again: list[UUID]) -> None:
         """End calls, and have their work done; that of the calls ``again`` once more."""
@@ -230,7 +251,7 @@ def _leg(call: Row) -> Row:
 def _recorded(event: RecordingFinished) -> Row:
     """``recorded``: it is where the call was answered, and still has to go into its store."""
     return {
-        "call": event.call_id,
+        "call_id": event.call_id,
         "state": "recorded" if event.state == "kept" else event.state,
         "source": event.source,
         "key": event.key,
@@ -239,6 +260,7 @@ def _recorded(event: RecordingFinished) -> Row:
         "rate": event.sample_rate,
         "seconds": event.duration,
         "pauses": orjson.dumps(event.pauses).decode(),
+        "shifts": None if event.shifts is None else orjson.dumps(event.shifts).decode(),
     }
 
 

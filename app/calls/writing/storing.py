@@ -13,12 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.calls.models import Call
 from app.calls.writing.rows import Entry, write_entries
-from app.db.session import Database, describe, is_away, sqlstate
+from app.db.session import Database, describe, is_away
 from app.metrics import RECORDER_BATCH_EVENTS, RECORDER_BATCH_SECONDS, RECORDER_LOST, RECORDER_WRITTEN
 from app.voice.events import CallEnded, CallRecord, CallRefused, CallStarted
 
 ENDED_CALLS = 20_000  # whose late notes are still taken; twice what the desk remembers of them
-FOREIGN_KEY_VIOLATION = "23503"
 
 _Refused: TypeAlias = tuple[Entry, Exception | None]
 """An event that cannot be stored, and why; without an error, because its call is not known."""
@@ -35,11 +34,6 @@ class Storing:
         self._open: set[UUID] = set()  # and of these the start is stored, or on its way
         self._ended: OrderedDict[UUID, None] = OrderedDict()  # or of other processes
         self._lost: set[UUID] = set()  # calls that are not stored, so nothing of them can be
-
-    @property
-    def lost_calls(self) -> int:
-        """Calls that are not stored and have not ended."""
-        return len(self._lost)
 
     def give_up(self, event: CallRecord, reason: str) -> None:
         """An event is lost before it could be stored."""
@@ -147,8 +141,7 @@ class Storing:
 
     def _refuse(self, entry: Entry, error: Exception | None) -> None:
         event = entry.event
-        unknown = error is None or sqlstate(error) == FOREIGN_KEY_VIOLATION
-        if unknown or isinstance(event, CallStarted):
+        if error is None or isinstance(event, CallStarted):
             self._lost.add(event.call_id)
             self._open.discard(event.call_id)
             self._ended.pop(event.call_id, None)

@@ -13,7 +13,7 @@ from app.engines.errors import EngineError, EngineTimeout, RequestRefused
 from app.engines.patience import Patience
 from app.engines.ports import Engine
 from app.metrics import ENGINE_BREAKER, ENGINE_FAILURES, ENGINE_FIRST_SECONDS
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 
 E_co = TypeVar("E_co", bound=Engine, covariant=True)
 

@@ -26,7 +26,7 @@ from app.engines.ports import (
     ToolCall,
     Working,
 )
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 
 _SENTENCE_ENDS = (".", "!", "?", "…", ":", "。", "！", "？")
 _TOOL_CALL_SECONDS = 1.5

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable, RequestRefused
+from app.engines.errors import EngineError, EngineTimeout, RequestRefused
 from app.engines.fallback.candidate import Candidate
 from app.engines.fallback.choice import CallEngine, Choice, Fallback
 from app.engines.fallback.roster import Note, Roster, unrecorded
@@ -22,7 +22,7 @@ from app.engines.ports import (
     RecognitionHints,
     Transcript,
 )
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 from telephony.media.frame import SAMPLE_RATE, Samples, silence
 
 _TRIAL_SAMPLES = SAMPLE_RATE // 2
@@ -40,7 +40,7 @@ class FallbackRecogniser(Fallback[Recogniser]):
     def __init__(self, engines: Sequence[Recogniser], settings: FallbackSettings) -> None:
         super().__init__(Roster("stt", engines, settings, self._trial))
         self.streams: set[FallbackStream] = set()
-        self._hints = RecognitionHints()
+        self._taken: dict[Recogniser, RecognitionHints] = {}
 
     async def start(self) -> None:
         """Start all. Raises ``EngineUnavailable``."""
@@ -53,16 +53,30 @@ class FallbackRecogniser(Fallback[Recogniser]):
         await super().close()
 
     async def prepare(self, hints: RecognitionHints) -> None:
-        """Load what these hints need in each recogniser. Raises ``EngineUnavailable``, ``EngineError``."""
-        self._hints = hints
-        for candidate in self.roster.candidates:
-            if not candidate.started:
-                continue
+        """Load what these hints need in each recogniser that takes them, and let each one hear something.
+
+        Raises as ``load`` does, and ``EngineUnavailable`` where a recogniser does not work for good.
+        """
+        await self.load(hints)
+        await self.roster.check()
+
+    async def load(self, hints: RecognitionHints) -> None:
+        """Load what these hints need in each recogniser that takes them.
+
+        Raises ``RequestRefused`` where none of those that started does, ``EngineError`` where one fails.
+        """
+        refusals = []
+        started = [candidate for candidate in self.roster.candidates if candidate.started]
+        for candidate in started:
             try:
                 await candidate.engine.prepare(hints)
             except RequestRefused as error:
-                raise EngineUnavailable(candidate.engine.name, error.message) from None
-        await self.roster.check()
+                candidate.refused(error)
+                refusals.append(error)
+            else:
+                self._taken[candidate.engine] = hints
+        if refusals and len(refusals) == len(started):
+            raise refusals[0]
 
     def for_call(self, note: Note) -> CallRecogniser:
         """The recognisers as one call uses them; ``note`` writes into its record."""
@@ -73,15 +87,19 @@ class FallbackRecogniser(Fallback[Recogniser]):
         return self.for_call(unrecorded).open(hints, sink)
 
     async def _trial(self, engine: Recogniser) -> None:
-        """Let it hear silence, as the calls' hints have it."""
+        """Let it hear silence, with hints that it takes. One that refuses them works, and serves others."""
         heard: asyncio.Future[Transcript] = asyncio.get_running_loop().create_future()
 
         def take(transcript: Transcript) -> None:
             if transcript.final and not heard.done():
                 heard.set_result(transcript)
 
-        await engine.prepare(self._hints)
-        stream = engine.open(self._hints, take)
+        hints = self._taken.get(engine, RecognitionHints())
+        try:
+            await engine.prepare(hints)
+            stream = engine.open(hints, take)
+        except RequestRefused:
+            return
         try:
             stream.push(silence(_TRIAL_SAMPLES))
             stream.finish_segment()
@@ -99,7 +117,7 @@ class CallRecogniser(CallEngine[Recogniser]):
         self._shared = shared
 
     async def prepare(self, hints: RecognitionHints) -> None:
-        """Load what these hints need. Raises ``EngineUnavailable``, ``EngineError``."""
+        """Load what these hints need. Raises as ``FallbackRecogniser.prepare`` does."""
         await self._shared.prepare(hints)
 
     def open(self, hints: RecognitionHints, sink: Callable[[Transcript], None]) -> FallbackStream:

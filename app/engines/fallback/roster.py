@@ -12,7 +12,7 @@ from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable, Re
 from app.engines.fallback.candidate import Candidate, Standing
 from app.engines.ports import Engine
 from app.metrics import ENGINE_SWITCHES
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 
 E = TypeVar("E", bound=Engine)
 

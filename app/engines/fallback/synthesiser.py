@@ -11,7 +11,7 @@ from app.engines.fallback.choice import CallEngine, Fallback, begun, tasted
 from app.engines.fallback.resume import Pace, guessed_marks, resume_at
 from app.engines.fallback.roster import Note, Roster, unrecorded
 from app.engines.ports import SpeechChunk, Synthesiser, Voice, VoiceSpec, WordMark
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 
 
 class FallbackSynthesiser(Fallback[Synthesiser]):

@@ -10,7 +10,7 @@ from app.engines.fallback.choice import CallEngine, Fallback, begun, tasted
 from app.engines.fallback.continuation import Continuation
 from app.engines.fallback.roster import Note, Roster, unrecorded
 from app.engines.ports import TranslationRequest, Translator
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 
 
 class FallbackTranslator(Fallback[Translator]):

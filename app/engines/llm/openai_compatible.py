@@ -21,7 +21,7 @@ from app.engines.openai_client import chat_endpoint
 from app.engines.ports import Delta, ReplyRequest
 from app.engines.timing import Breath, WaitLimit
 from app.metrics import LANGUAGE_TOKENS
-from config.settings import OpenAISettings
+from config.engines import OpenAISettings
 
 _NAME = "openai_compatible"
 _REFUSES_EXTRAS = {400, 422}

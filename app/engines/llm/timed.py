@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 from app.engines.ports import Delta, ReplyRequest, TextDelta
 from app.engines.timing import wait_until
-from config.settings import TimedSettings
+from config.engines import TimedSettings
 
 # Three-letter words, so that with its space each is a token of four characters; a sentence's last token is
 # a space, two letters and the full stop.

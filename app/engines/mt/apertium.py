@@ -16,7 +16,7 @@ from app.engines.mt.apertium_server import ApertiumServer
 from app.engines.mt.apertium_text import iso_639_3
 from app.engines.mt.phrase import clean, pieces
 from app.engines.ports import TranslationRequest
-from config.settings import ApertiumSettings
+from config.engines import ApertiumSettings
 
 _PIECE_CHARACTERS = 500  # at most, of a text that is translated at once
 

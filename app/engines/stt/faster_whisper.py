@@ -21,7 +21,7 @@ from app.engines.stt.pooled import PooledRecogniser
 from app.engines.stt.whisper_loading import load
 from app.engines.stt.whisper_model import NAME, language_of
 from app.engines.stt.whisper_segment import Decoded, Decoding, Segment
-from config.settings import FasterWhisperSettings
+from config.engines import FasterWhisperSettings
 from telephony.media.frame import SAMPLE_RATE
 
 _CUDA_BATCH = 16

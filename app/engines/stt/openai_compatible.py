@@ -27,7 +27,7 @@ from app.engines.ports import EMPTY, Expectation, RecognitionHints, Transcript
 from app.engines.stt.openai_answer import BadAnswerError, TranscriptionAnswer
 from app.engines.stt.segments import Segment, Segments
 from app.metrics import AUDIO_DROPPED
-from config.settings import EngineSettings
+from config.engines import EngineSettings
 from telephony.media.frame import SAMPLE_RATE, Samples
 
 _NAME = "openai_compatible"

@@ -39,7 +39,7 @@ from app.engines.stt.pocketsphinx_messages import (
 )
 from app.engines.worker import WorkerProcess, start_all
 from app.metrics import AUDIO_DROPPED
-from config.settings import PocketsphinxSettings
+from config.engines import PocketsphinxSettings
 from telephony.media.frame import SAMPLE_RATE, Samples
 
 _NAME = "pocketsphinx"

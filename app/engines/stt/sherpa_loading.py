@@ -16,7 +16,7 @@ import numpy as np
 from app.engines.errors import EngineUnavailable
 from app.engines.models import find_model
 from app.engines.stt.trial import what_fails
-from config.settings import SherpaOnnxSettings
+from config.engines import SherpaOnnxSettings
 
 NAME = "sherpa_onnx"
 RATE = 16_000

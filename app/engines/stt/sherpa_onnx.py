@@ -21,7 +21,7 @@ from app.engines.ports import RecognisedWord, RecogniserStream, RecognitionHints
 from app.engines.stt.decoding_pool import DecodingPool
 from app.engines.stt.incremental import IncrementalRecogniser, Piece
 from app.engines.stt.sherpa_loading import NAME, SherpaModel, load
-from config.settings import SherpaOnnxSettings
+from config.engines import SherpaOnnxSettings
 from telephony.media.frame import SAMPLE_RATE, Samples
 from telephony.media.resample import Resampler
 

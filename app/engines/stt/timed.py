@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from app.engines.ports import EMPTY, Expectation, RecognitionHints, Transcript
-from config.settings import TimedSettings
+from config.engines import TimedSettings
 from telephony.media.frame import SAMPLE_RATE, Samples
 
 _WORDS_AN_INTERIM = 2

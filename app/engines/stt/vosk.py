@@ -29,7 +29,7 @@ from app.engines.stt.decoding_pool import DecodingPool
 from app.engines.stt.domain import DIGIT_WORDS, DOUBLE, phrase_words
 from app.engines.stt.incremental import IncrementalRecogniser, Piece
 from app.engines.stt.vosk_loading import NAME, VoskModel, load
-from config.settings import VoskSettings
+from config.engines import VoskSettings
 from telephony.media.frame import SAMPLE_RATE
 from telephony.media.resample import Resampler
 

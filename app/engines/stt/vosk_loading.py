@@ -14,7 +14,7 @@ from typing import Any
 from app.engines.errors import EngineUnavailable
 from app.engines.models import find_model
 from app.engines.stt.trial import what_fails
-from config.settings import VoskSettings
+from config.engines import VoskSettings
 
 NAME = "vosk"
 _SETTING = "TRUNKLINE_ENGINES__VOSK__MODEL"

@@ -10,7 +10,7 @@ from app.engines.models import find_model
 from app.engines.ports import RecognitionHints
 from app.engines.stt.whisper_model import NAME, WhisperDecoder
 from app.engines.stt.whisper_segment import Decoding, Purpose
-from config.settings import FasterWhisperSettings
+from config.engines import FasterWhisperSettings
 from telephony.media.frame import SAMPLE_RATE, silence
 
 _SETTING = "TRUNKLINE_ENGINES__FASTER_WHISPER__"

@@ -25,7 +25,7 @@ from app.engines.timing import Breath
 from app.engines.wyoming import Address, Link, connected, describe, offers, offers_any
 from app.engines.wyoming_events import Event
 from app.metrics import AUDIO_DROPPED
-from config.settings import WyomingSettings
+from config.engines import WyomingSettings
 from telephony.media.frame import SAMPLE_RATE, Samples, silence
 from telephony.media.resample import Resampler
 

@@ -26,7 +26,7 @@ from app.engines.supply.shelf import condition
 from app.engines.tts.edge import check_endpoint
 from app.engines.tts.piper_files import find_voice
 from app.engines.wyoming import Address
-from config.settings import EngineSettings
+from config.engines import EngineSettings
 
 _PREFIX = "TRUNKLINE_ENGINES__"
 _SMART_TURN = "smart-turn-v3.2-cpu"

@@ -23,7 +23,7 @@ from app.engines.tts.edge_sound import EdgeSound
 from app.engines.tts.edge_voices import EdgeVoices, known_voices, read_voices
 from app.engines.tts.mp3 import Mp3Decoder
 from app.engines.tts.voice_names import LISTED, UnspokenError, no_voice, speaking_as
-from config.settings import EdgeSettings
+from config.engines import EdgeSettings
 
 if TYPE_CHECKING:
     from app.engines.tts.edge_connection import EdgeConnections, EdgeSocket

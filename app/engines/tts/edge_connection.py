@@ -18,7 +18,7 @@ from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable
 from app.engines.quotation import shown_host
 from app.engines.tts.edge_messages import NAME, EdgeMessages, Event
 from app.engines.tts.voice_names import UnspokenError
-from config.settings import EdgeSettings
+from config.engines import EdgeSettings
 
 URL = "TRUNKLINE_ENGINES__EDGE__URL"
 _AHEAD_SECONDS = 30.0  # a connection waits at most so long for its phrase

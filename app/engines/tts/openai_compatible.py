@@ -23,7 +23,7 @@ from app.engines.ports import SpeechChunk, Voice, VoiceSpec
 from app.engines.timing import Breath
 from app.engines.tts.line_audio import AudioFormatError, AudioHead, LineAudio, PcmFormat
 from app.engines.tts.openai_voices import OPENAI_VOICES, listed_voices
-from config.settings import EngineSettings
+from config.engines import EngineSettings
 from telephony.media.frame import Samples
 
 _NAME = "openai_compatible"

@@ -19,7 +19,7 @@ from app.engines.tts.piper_files import NAME, VARIABLE, VoiceFiles, find_voice, 
 from app.engines.tts.speech_worker import SpeechWorker, least_loaded
 from app.engines.tts.voice_names import no_voice
 from app.engines.worker import start_all
-from config.settings import PiperSettings
+from config.engines import PiperSettings
 
 _WORKER = "app.engines.tts.piper_worker"
 _SILENT_SECONDS = 15.0  # a worker makes at most one sentence in this time, or hangs

@@ -10,7 +10,7 @@ import numpy as np
 
 from app.engines.ports import SpeechChunk, Voice, VoiceSpec, WordMark
 from app.engines.timing import wait_until
-from config.settings import TimedSettings
+from config.engines import TimedSettings
 from telephony.media.frame import SAMPLE_RATE, Samples
 
 _TONE_HZ = 440

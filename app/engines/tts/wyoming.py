@@ -19,7 +19,7 @@ from app.engines.tts.line_audio import AudioFormatError, LineAudio, PcmFormat
 from app.engines.tts.voice_names import UnspokenError, speaking_as
 from app.engines.wyoming import Address, Link, Offer, connected, describe, offers, offers_any
 from app.engines.wyoming_events import Event
-from config.settings import WyomingSettings
+from config.engines import WyomingSettings
 from telephony.media.frame import Samples
 
 _NAME = "wyoming"

@@ -39,13 +39,16 @@ _STATUSES_KEPT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class TwilioSettings:
-    """What the carrier's routes need to know. ``origin`` is the public one; durations in seconds."""
+    """What the carrier's routes need to know. ``origin`` is the public one; durations in seconds.
+
+    ``busy_sentence`` is asked for whenever it is said: operators change it.
+    """
 
     credentials: TwilioCredentials
     origin: str
     token_seconds: float
     fallback_number: str
-    busy_sentence: str
+    busy_sentence: Callable[[], str]
     limits: SocketLimits
     body_bytes: int = 65_536
     api_url: str = ""
@@ -144,9 +147,7 @@ class TwilioCarrier:
     def _connect(self, info: LegInfo) -> Response:
         if not self._handler.reserve(info.carrier_call_id):
             log.warning("call turned away: full or draining")
-            return _xml(
-                twiml.apologise(self._settings.busy_sentence, self._settings.fallback_number, self._routes)
-            )
+            return _xml(self._apology())
         document = self._pending.document(
             info, lambda token: twiml.connect_stream(self._routes, token), time.monotonic()
         )
@@ -163,7 +164,7 @@ class TwilioCarrier:
         if status not in _DIAL_UNANSWERED:
             return _xml(twiml.hang_up())
         if not self._handler.reserve(call_sid):
-            return _xml(twiml.say_goodbye(self._settings.busy_sentence))
+            return _xml(twiml.say_goodbye(self._settings.busy_sentence()))
         self._pending.discard(call_sid)  # its token may have been used before the transfer
         return await self._incoming(form)
 
@@ -200,13 +201,17 @@ class TwilioCarrier:
         return Response(status_code=204)
 
     async def _redirect(self, call_sid: str) -> None:
-        document = twiml.apologise(self._settings.busy_sentence, self._settings.fallback_number, self._routes)
         try:
-            redirected = await self._rest.redirect(call_sid, document)
+            redirected = await self._rest.redirect(call_sid, self._apology())
         except CarrierError as error:
             log.error("call could not be redirected", reason=str(error))
             return
         log.warning("call redirected after a stream error", already_ended=not redirected)
+
+    def _apology(self) -> str:
+        """The document for a call that nobody can take now."""
+        settings = self._settings
+        return twiml.apologise(settings.busy_sentence(), settings.fallback_number, self._routes)
 
     async def _recording(self, form: _Form) -> Response:
         detail: dict[str, str | int | float | bool] = {

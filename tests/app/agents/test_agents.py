@@ -6,10 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from app.agents.directory import AgentDirectory, StoredProfileError, UnknownAgent
+from app.agents.directory import AgentDirectory, UnknownAgent
 from app.agents.files import AgentFileError, read_profile, read_profiles
+from app.agents.models import Agent, AgentVersion
+from app.db.migrate import downgrade, upgrade
 from app.db.session import Database
 from config.settings import AGENTS
 
@@ -54,7 +56,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 async def test_only_a_changed_file_makes_a_new_version(database: Database, tmp_path: Path) -> None:
     async def answer() -> tuple[str, int]:
-        agent = (await AgentDirectory.open(database, tmp_path)).get("desk")
+        agent = (await AgentDirectory.open(database, tmp_path, "desk")).get("desk")
         return agent.profile.says.greeting, agent.version
 
     write(tmp_path, "desk", "name: desk\nsays: {greeting: Hello}\n")
@@ -73,14 +75,14 @@ async def test_only_a_changed_file_makes_a_new_version(database: Database, tmp_p
 
 async def test_an_agent_stays_when_its_file_is_gone(database: Database, tmp_path: Path) -> None:
     path = write(tmp_path, "desk", "name: desk\n")
-    await AgentDirectory.open(database, tmp_path)
+    await AgentDirectory.open(database, tmp_path, "desk")
     path.unlink()
-    assert (await AgentDirectory.open(database, tmp_path)).names == ["desk"]
+    assert (await AgentDirectory.open(database, tmp_path, "desk")).names == ["desk"]
 
 
 async def test_an_unknown_agent_is_named_beside_the_known_ones(database: Database, tmp_path: Path) -> None:
     write(tmp_path, "desk", "name: desk\n")
-    directory = await AgentDirectory.open(database, tmp_path)
+    directory = await AgentDirectory.open(database, tmp_path, "desk")
     with pytest.raises(UnknownAgent, match="no agent 'parcel'; the agents are: desk"):
         directory.get("parcel")
 
@@ -89,16 +91,24 @@ async def test_processes_that_start_at_once_make_one_version(database: Database,
     for greeting, version in (("Hello", 1), ("Good morning", 2)):
         for name in ("desk", "night"):
             write(tmp_path, name, f"name: {name}\nsays: {{greeting: {greeting}}}\n")
-        directories = await asyncio.gather(*(AgentDirectory.open(database, tmp_path) for _ in range(5)))
+        opening = (AgentDirectory.open(database, tmp_path, "desk") for _ in range(5))
+        directories = await asyncio.gather(*opening)
         assert {directory.get("desk").version for directory in directories} == {version}
         assert {directory.get("night").version for directory in directories} == {version}
 
 
-async def test_a_stored_profile_that_no_longer_fits_is_named(database: Database, tmp_path: Path) -> None:
-    path = write(tmp_path, "desk", "name: desk\n")
-    await AgentDirectory.open(database, tmp_path)
-    path.unlink()
+async def test_agents_of_an_older_version_answer_on_and_their_versions_did_before(
+    database: Database, tmp_path: Path
+) -> None:
+    for greeting in ("Hello", "Good morning"):
+        write(tmp_path, "desk", f"name: desk\nsays: {{greeting: {greeting}}}\n")
+        await AgentDirectory.open(database, tmp_path, "desk")
+    await downgrade(database, "0004")
+    await upgrade(database)
     async with database.transaction() as session:
-        await session.execute(text("""UPDATE agent_versions SET profile = '{"name": "desk", "old": 1}'"""))
-    with pytest.raises(StoredProfileError, match=r"version 1 of agent 'desk'.*old: Extra inputs"):
-        await AgentDirectory.open(database, tmp_path)
+        agent = await session.get_one(Agent, "desk")
+        versions = list(await session.scalars(select(AgentVersion).order_by(AgentVersion.version)))
+    assert agent.active_version == 2
+    assert [version.activated_at == version.created_at for version in versions] == [True, True]
+    again = await AgentDirectory.open(database, tmp_path, "desk")
+    assert again.get("desk").version == 2  # its file says nothing new

@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient, Response
+from sqlalchemy import text
 
 from app.agents.trying import TryingRoom
 from app.api import ApiParts
+from app.audit.change import Change
+from app.audit.service import OURSELVES
 from app.auth.service import Role
 from app.db.session import Database
 from app.engines.errors import EngineUnavailable
 from app.engines.ports import Expectation, ToolCall
+from app.voices.service import archive as archive_voice
 from tests.app.api_client import api_client
 from tests.fakes.language_model import FakeLanguageModel
 
@@ -63,9 +67,71 @@ async def test_a_change_is_a_new_version_and_can_be_taken_back(admin: AsyncClien
     ]
     assert (await admin.post("/agents/desk/versions/3/activate")).json()["active_version"] == 3
     assert (await admin.post("/agents/desk/rollback")).json()["active_version"] == 2
-    assert (await admin.post("/agents/desk/rollback")).json()["active_version"] == 1
-    assert (await admin.post("/agents/desk/rollback")).status_code == 409
     assert (await admin.post("/agents/desk/versions/9/activate")).status_code == 404
+
+
+async def test_a_rollback_takes_what_answered_calls_before(admin: AsyncClient) -> None:
+    await make(admin)
+    assert (await admin.post("/agents/desk/rollback")).status_code == 409
+    change = {"profile": PROFILE}
+    await admin.post("/agents/desk/versions", json=change)
+    assert (await admin.post("/agents/desk/rollback")).status_code == 409  # version 2 is a draft
+    await admin.put("/agents/desk", json=change, headers={"If-Match": "*"})
+    assert (await admin.post("/agents/desk/rollback")).json()["active_version"] == 1
+    assert (await admin.post("/agents/desk/rollback")).json()["active_version"] == 3
+    await admin.post("/agents/desk/versions/1/activate")
+    assert (await admin.post("/agents/desk/rollback")).json()["active_version"] == 3
+    versions = (await admin.get("/agents/desk/versions", params={"sort": "version"})).json()["versions"]
+    assert [version["activated_at"] is not None for version in versions] == [True, False, True]
+
+
+async def test_an_archived_agent_answers_again_if_it_can(admin: AsyncClient, database: Database) -> None:
+    any_version = {"If-Match": "*"}
+    await admin.post("/voices", json={"name": "friendly"})
+    await make(admin, voice={"stored": "friendly"})
+    await admin.delete("/agents/desk", headers=any_version)
+    await admin.delete("/voices/friendly", headers=any_version)
+    refused = await admin.post("/agents/desk/restore")
+    assert (refused.status_code, "'friendly'" in refused.json()["detail"]) == (409, True)
+    await admin.post("/voices/friendly/restore")
+
+    async with database.transaction() as session:
+        await archive_voice(Change(session, OURSELVES), "friendly")
+        restoring = asyncio.create_task(admin.post("/agents/desk/restore"))
+        await asyncio.sleep(0.2)
+        assert not restoring.done()
+    assert (await restoring).status_code == 409
+
+    await admin.post("/voices/friendly/restore")
+    assert (await admin.post("/agents/desk/restore")).json()["archived_at"] is None
+    query = {"resource": "agents", "sort": "id"}
+    entries = (await admin.get("/audit", params=query)).json()["entries"]
+    assert [entry["action"] for entry in entries] == ["create", "archive", "restore"]
+    shown = [
+        (bool(entry["before"]["archived_at"]), bool(entry["after"]["archived_at"])) for entry in entries[1:]
+    ]
+    assert shown == [(False, True), (True, False)]
+
+
+async def test_an_agent_whose_stored_profile_does_not_fit_can_be_mended(
+    admin: AsyncClient, database: Database
+) -> None:
+    await make(admin)
+    stored = {"name": "desk", "title": 7, "voice": "Anna", "old": True}
+    async with database.transaction() as session:
+        await session.execute(
+            text("UPDATE agent_versions SET profile = cast(:stored AS jsonb)"), {"stored": json.dumps(stored)}
+        )
+    (listed,) = (await admin.get("/agents")).json()["agents"]
+    assert (listed["title"], listed["voice"]) == ("", None)
+    shown = await admin.get("/agents/desk")
+    assert shown.json()["profile"] == stored
+    await admin.delete("/agents/desk", headers={"If-Match": "*"})
+    refused = await admin.post("/agents/desk/restore")
+    assert (refused.status_code, "does not fit" in refused.json()["detail"]) == (409, True)
+    mended = await admin.put("/agents/desk", json={"profile": PROFILE}, headers={"If-Match": "*"})
+    assert mended.status_code == 200
+    assert (await admin.post("/agents/desk/restore")).status_code == 200
 
 
 async def test_a_wrong_profile_is_refused_by_the_name_of_its_field(admin: AsyncClient) -> None:

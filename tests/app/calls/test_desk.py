@@ -16,7 +16,7 @@ from app.engines.tts.timed import TimedSynthesiser
 from app.numbers.hours import Opening
 from app.voice.events import CallEnded, CallNoted, CallStarted, TurnCompleted
 from app.voice.profile import AgentProfile
-from config.settings import TimedSettings
+from config.engines import TimedSettings
 from telephony.errors import HangupCause
 from telephony.ports import LegInfo
 from tests.fakes.clock import run_virtual

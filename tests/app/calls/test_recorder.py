@@ -223,7 +223,7 @@ async def test_a_refused_call_takes_its_events_with_it_and_no_others(
     assert await count(database, "turns") == 4
     assert lost("refused") == refused + 1
     assert lost("orphaned") == orphaned + 3
-    assert not recorder._storing.lost_calls
+    assert not recorder._storing._lost
 
 
 async def test_events_of_a_call_that_was_never_stored(database: Database, store: Store) -> None:

@@ -57,6 +57,7 @@ async def test_a_call_shows_what_was_said_and_heard(client: AsyncClient, store: 
         "caller_seconds": None,
         "agent_seconds": None,
         "redacted_at": None,
+        "words_deleted_at": None,
         "legs": [
             {
                 "index": 0,

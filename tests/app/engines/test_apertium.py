@@ -17,7 +17,7 @@ from app.engines.mt.apertium_command import ApertiumCommand
 from app.engines.mt.apertium_pipeline import command_line
 from app.engines.mt.apertium_text import escape, modes, unescape, unmark
 from app.engines.ports import TranslationRequest
-from config.settings import ApertiumSettings
+from config.engines import ApertiumSettings
 from tests.peers.apertium_server import ApertiumPeer
 
 URL = "TRUNKLINE_ENGINES__APERTIUM__URL"

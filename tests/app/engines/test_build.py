@@ -14,7 +14,7 @@ from app.engines.build import (
 )
 from app.engines.errors import EngineUnavailable
 from app.engines.llm.timed import TimedLanguageModel
-from config.settings import EngineSettings, OpenAISettings, TimedSettings
+from config.engines import EngineSettings, OpenAISettings, TimedSettings
 
 MODELS = Path("/nothing/here")
 

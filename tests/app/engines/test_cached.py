@@ -12,7 +12,7 @@ from app.engines.errors import EngineError, RequestRefused
 from app.engines.fallback.synthesiser import FallbackSynthesiser
 from app.engines.ports import SpeechChunk, VoiceSpec
 from app.engines.tts.cached import AGAIN_SECONDS, CachedSynthesiser
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 from telephony.media.frame import Samples
 from tests.fakes.clock import run_virtual
 from tests.fakes.synthesiser import FakeSynthesiser

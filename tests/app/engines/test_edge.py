@@ -11,7 +11,7 @@ import pytest
 from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable, RequestRefused
 from app.engines.ports import SpeechChunk, VoiceSpec, WordMark
 from app.engines.tts.edge import EdgeSynthesiser
-from config.settings import EdgeSettings
+from config.engines import EdgeSettings
 from tests.peers.edge_server import (
     CLOSE,
     RATE,

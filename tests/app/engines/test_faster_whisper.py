@@ -16,7 +16,7 @@ from app.engines.errors import EngineError, EngineUnavailable, RequestRefused
 from app.engines.ports import UNCLEAR, RecognitionHints
 from app.engines.stt.faster_whisper import FasterWhisperRecogniser
 from bench.caller import Caller, dropped_seconds
-from config.settings import FasterWhisperSettings
+from config.engines import FasterWhisperSettings
 from telephony.media.frame import SAMPLE_RATE, Samples, silence
 from tests.contracts.probe import TRIES, never_stalls
 from tests.peers.whisper_model import COLOURS, SLOT_SECONDS, build_whisper

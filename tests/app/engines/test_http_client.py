@@ -11,7 +11,7 @@ from app.engines.errors import EngineUnavailable
 from app.engines.llm.openai_compatible import OpenAICompatible
 from app.engines.mt.apertium_server import ApertiumServer
 from app.engines.supply.download import new_client
-from config.settings import OpenAISettings
+from config.engines import OpenAISettings
 
 
 async def model() -> None:

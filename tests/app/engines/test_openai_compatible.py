@@ -14,7 +14,7 @@ from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable, Re
 from app.engines.fallback.language_model import FallbackLanguageModel
 from app.engines.llm.openai_compatible import OpenAICompatible
 from app.engines.ports import Delta, Message, Refusal, ReplyRequest, TextDelta, ToolCall, ToolSpec, Working
-from config.settings import FallbackSettings, OpenAISettings
+from config.engines import FallbackSettings, OpenAISettings
 from tests.app.engines.fallback.models import OUTAGE, Model
 from tests.contracts.probe import never_stalls
 from tests.peers.http_server import Client

@@ -17,7 +17,7 @@ from app.engines.ports import LOST, RecognisedWord, RecognitionHints, Transcript
 from app.engines.stt.openai_answer import BadAnswerError, TranscriptionAnswer
 from app.engines.stt.openai_compatible import OpenAICompatibleRecogniser
 from bench.caller import Caller, dropped_seconds
-from config.settings import EngineSettings, OpenAISettings, OpenAISpeechToTextSettings
+from config.engines import EngineSettings, OpenAISettings, OpenAISpeechToTextSettings
 from telephony.media.frame import Samples
 from tests.contracts.probe import leaves_nothing, never_stalls, started
 from tests.peers.apart import Addresses

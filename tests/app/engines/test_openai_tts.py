@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from app.engines.errors import EngineError, EngineTimeout, EngineUnavailable
 from app.engines.ports import Voice, VoiceSpec
 from app.engines.tts.openai_compatible import OpenAICompatibleSynthesiser
-from config.settings import EngineSettings, OpenAITextToSpeechSettings
+from config.engines import EngineSettings, OpenAITextToSpeechSettings
 from telephony.media.frame import Samples
 from tests.contracts.probe import never_stalls, started
 from tests.peers.apart import Addresses

@@ -18,7 +18,7 @@ from app.engines.ports import SpeechChunk, VoiceSpec, WordMark
 from app.engines.tts import piper
 from app.engines.tts.piper import PiperSynthesiser
 from app.engines.tts.piper_alignment import WordPlaces, with_lengths
-from config.settings import FallbackSettings, PiperSettings
+from config.engines import FallbackSettings, PiperSettings
 from telephony.media.frame import Samples
 from tests.fakes.synthesiser import FakeSynthesiser
 from tests.onnx_bytes import voice_model

@@ -20,7 +20,8 @@ from app.engines.ports import LOST, UNCLEAR, Expectation, RecognitionHints, Tran
 from app.engines.stt.pocketsphinx import PocketsphinxRecogniser
 from app.voice.profile import AgentProfile
 from bench.caller import Caller, dropped_seconds
-from config.settings import AGENTS, ROOT, PocketsphinxSettings
+from config.engines import PocketsphinxSettings
+from config.settings import AGENTS, ROOT
 from telephony.media import g711
 from telephony.media.frame import Samples, silence
 from telephony.simulator.speech import read_wav

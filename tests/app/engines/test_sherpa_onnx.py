@@ -15,7 +15,7 @@ from app.engines.errors import EngineError, EngineUnavailable
 from app.engines.ports import Expectation, RecognitionHints
 from app.engines.stt.sherpa_onnx import SherpaOnnxRecogniser
 from bench.caller import Caller, dropped_seconds
-from config.settings import SherpaOnnxSettings
+from config.engines import SherpaOnnxSettings
 from telephony.media.frame import SAMPLE_RATE, Samples, silence
 from tests.peers.sherpa_model import COLOURS, build_sherpa
 

@@ -12,7 +12,7 @@ from app.engines.build import build_turn_detector
 from app.engines.errors import EngineError, EngineUnavailable
 from app.engines.turn.log_mel import FRAMES, MELS, RATE, log_mel
 from app.engines.turn.smart_turn import SmartTurn
-from config.settings import EngineSettings, SmartTurnSettings
+from config.engines import EngineSettings, SmartTurnSettings
 from tests.onnx_bytes import mean_model
 
 

@@ -10,7 +10,7 @@ from app.engines.llm.timed import TimedLanguageModel, timed_tokens
 from app.engines.ports import RecognitionHints, ReplyRequest, TextDelta, Transcript, VoiceSpec, WordMark
 from app.engines.stt.timed import TimedRecogniser
 from app.engines.tts.timed import TimedSynthesiser
-from config.settings import TimedSettings
+from config.engines import TimedSettings
 from telephony.media.frame import silence
 
 SETTINGS = TimedSettings()

@@ -16,7 +16,7 @@ from app.engines.errors import EngineError, EngineUnavailable
 from app.engines.ports import UNCLEAR, Expectation, RecognitionHints
 from app.engines.stt.vosk import VoskRecogniser
 from bench.caller import Caller, dropped_seconds
-from config.settings import VoskSettings
+from config.engines import VoskSettings
 from telephony.media.frame import SAMPLE_RATE, Samples, silence
 from tests.peers.vosk_model import COLOURS, NUMBERS, build_vosk
 

@@ -19,7 +19,7 @@ from app.engines.tts.wyoming import WyomingSynthesiser
 from app.engines.wyoming import Address
 from app.engines.wyoming_events import Event, ProtocolError, Unpacker, pack
 from bench.caller import Caller, dropped_seconds
-from config.settings import WyomingSettings
+from config.engines import WyomingSettings
 from telephony.media.frame import Samples
 from tests.contracts.probe import leaves_nothing
 from tests.peers.openai_audio import tone

@@ -8,8 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from httpx import AsyncClient
 
+from app.audit.service import OURSELVES
 from app.auth.service import Role
 from app.db.session import Database
+from app.errors import Conflict
+from app.keys.service import find_key, rotate_key
 from tests.app.api_client import api_client
 
 
@@ -53,3 +56,16 @@ async def test_a_rotated_key_works_on_for_the_overlap(admin: AsyncClient) -> Non
     entries = (await admin.get("/audit", params={"resource": "keys", "sort": "id"})).json()["entries"]
     assert [entry["action"] for entry in entries] == ["create", "rotate", "create", "rotate", "create"]
     assert made.json()["key"] not in str(entries)
+
+
+async def test_a_key_that_is_revoked_meanwhile_makes_no_other(admin: AsyncClient, database: Database) -> None:
+    key_id, _ = await make(admin)
+    async with database.transaction() as rotating:
+        known = await find_key(rotating, key_id)
+        assert (await admin.delete(f"/keys/{key_id}")).status_code == 204
+        assert known.revoked_at is None
+        with pytest.raises(Conflict):
+            await rotate_key(rotating, OURSELVES, key_id, 1)
+    entries = (await admin.get("/audit", params={"resource": "keys", "sort": "id"})).json()["entries"]
+    assert [entry["action"] for entry in entries] == ["create", "revoke"]
+    assert [bool(entries[1][when]["revoked_at"]) for when in ("before", "after")] == [False, True]

@@ -11,7 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.numbers.hours import Exceptional, HangUp, Opening, OtherAgent, Span, Transfer, Weekday, is_open
+from app.numbers.hours import (
+    Answerer,
+    Closed,
+    Exceptional,
+    HangUp,
+    Opening,
+    OtherAgent,
+    Span,
+    Transfer,
+    Weekday,
+    is_open,
+    who_answers,
+)
 
 OFFICE = Opening(
     timezone="Europe/Berlin",
@@ -149,8 +161,39 @@ def test_what_happens_when_closed(closed: dict[str, Any], expected: object) -> N
         ({"timezone": "UTC", "weekly": {"moonday": []}}, "monday"),
         ({"timezone": "UTC", "exceptions": [{"day": "2026-01-01"}] * 2}, "one exception"),
         ({"timezone": "UTC", "closed": {"then": "transfer", "number": "110"}}, "match pattern"),
+        ({"timezone": "UTC", "closed": {"then": "transfer", "number": "+999123456789"}}, "E.164"),
+        ({"timezone": "UTC", "closed": {"then": "transfer", "number": "+4930123456789012"}}, "pattern"),
+        ({"timezone": "UTC", "closed": {"then": "transfer", "number": "+1555123"}}, "too short"),
     ],
 )
 def test_wrong_hours_are_refused(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Opening.model_validate(wrong)
+
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+SAID = HangUp(say="Closed.")
+ELSEWHERE = Transfer(then="transfer", number="+4930123456")
+NIGHT = OtherAgent(then="agent", agent="night")
+
+
+@pytest.mark.parametrize(
+    ("able", "closed", "expected"),
+    [
+        ({"desk", "night"}, None, Answerer("desk")),
+        ({"night"}, None, Answerer("usual")),
+        ({"desk", "night"}, SAID, Answerer("desk", open=False, closed=SAID)),
+        (set(), SAID, Answerer("usual", open=False, closed=SAID)),
+        ({"desk"}, ELSEWHERE, Answerer("desk", open=False, closed=ELSEWHERE)),
+        ({"desk", "night"}, NIGHT, Answerer("night", open=False)),
+        ({"desk"}, NIGHT, Answerer("desk", open=False)),
+        (set(), NIGHT, Answerer("usual", open=False)),
+    ],
+)
+def test_who_answers_where_an_agent_cannot(able: set[str], closed: Closed | None, expected: Answerer) -> None:
+    opening = None if closed is None else Opening(timezone="UTC", closed=closed)
+    assert who_answers("desk", opening, NOW, able.__contains__, "usual") == expected
+    if opening is not None:  # a call of ours is not turned away by hours
+        assert who_answers("desk", opening, None, able.__contains__, "usual") == Answerer(
+            "desk" if "desk" in able else "usual"
+        )

@@ -11,12 +11,13 @@ from app.engines.errors import EngineError
 from app.engines.ports import LanguageModel, ToolCall
 from app.postcall import judge as judging
 from app.postcall.judge import TOOL, Judge, transcript_of
+from app.postcall.patterns import mismatch
 from app.postcall.schema import (
     classification_schema,
     score_schema,
     sentiment_schema,
     summary_schema,
-    wrong_fields,
+    wrong_date,
 )
 from app.postcall.steps import StepFailed
 from app.voice.after_call import AfterCall, AskedField, Criterion, Disposition
@@ -88,7 +89,11 @@ async def test_what_the_schema_cannot_say_is_checked_besides() -> None:
         [report(fields={"day": "2026-02-28", "code": "abc"})],
         [report(fields={"day": None, "code": "AB"})],
     )
-    answer = await asked.ask(CALL, "", schema, lambda report: wrong_fields(report["fields"], fields))
+
+    async def check(report: dict[str, Any]) -> str:
+        return wrong_date(fields, report["fields"]) or await mismatch(fields, report["fields"])
+
+    answer = await asked.ask(CALL, "", schema, check)
     assert answer == {"fields": {"day": None, "code": "AB"}}
     assert "no date" in model.requests[1].messages[-1].text
     assert "does not match" in model.requests[2].messages[-1].text

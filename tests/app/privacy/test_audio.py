@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import shutil
 import subprocess
 import wave
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,12 +88,9 @@ def test_nothing_of_the_number_is_left_where_times_are_missing() -> None:
     assert far(found, (words[4].started, words[-3].ended)) <= NEAR_SECONDS
 
 
-def test_without_any_words_the_turn_is_shared_out() -> None:
+def test_without_a_word_that_has_a_time_it_is_the_whole_turn() -> None:
     turn = CallTurn(0, "my account number is 123456", (), 10.0, 14.0)
-    found = caller(turn).audio
-    assert found is not None
-    assert 12.0 < found[0] < 13.2
-    assert found[1] >= 14.0
+    assert caller(turn).audio == pytest.approx((9.9, 14.1))
 
 
 def test_a_turn_of_keys_is_between_the_replies() -> None:
@@ -102,13 +101,21 @@ def test_a_turn_of_keys_is_between_the_replies() -> None:
     ]
     (finding,) = find(turns, "en")
     assert finding.kind is Kind.CARD_NUMBER
-    assert finding.audio == pytest.approx((2.9, 9.1))
+    assert finding.audio == (1.0, 9.0)
 
 
-def test_no_time_is_made_up() -> None:
-    assert caller(CallTurn(0, "my account number is 123456")).audio is None
+def test_what_has_no_time_is_anywhere_between_the_turns_beside_it() -> None:
+    assert caller(CallTurn(0, "my account number is 123456")).audio == (0.0, math.inf)
     said = "Your account number is 123456."
-    assert {f.audio for f in find([CallTurn(0, reply_text=said, heard_text=said)], "en")} == {None}
+    untimed = CallTurn(1, "my account number is 123456", reply_text=said, heard_text=said)
+    before = CallTurn(0, "hello", caller_started=2.0, caller_ended=2.5)
+    after = CallTurn(2, "yes", caller_started=9.0, reply_text="Fine.", heard_text="Fine.", reply_started=11.0)
+    by_side = {finding.side: finding.audio for finding in find([before, untimed, after], "en")}
+    assert by_side[Side.HEARD] == by_side[Side.CALLER] == (2.0, 9.0)
+    assert by_side[Side.REPLY] is None
+    half = replace(untimed, caller_words=(CallerWord("my", 3.0, 3.2),), reply_started=8.0)
+    by_side = {finding.side: finding.audio for finding in find([before, half, after], "en")}
+    assert by_side[Side.CALLER] == (2.0, 8.0)
 
 
 def test_the_agents_span_is_by_its_share_of_what_was_heard() -> None:

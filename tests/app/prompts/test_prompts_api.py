@@ -69,6 +69,18 @@ async def test_a_prompt_that_answered_calls_stays(operator: AsyncClient) -> None
     assert (await operator.get("/prompts/unused")).status_code == 404
 
 
+async def test_a_prompt_that_is_made_anew_has_no_tag_of_the_one_before(operator: AsyncClient) -> None:
+    await make(operator, "One.")
+    old = (await operator.get("/prompts/welcome")).headers["etag"]
+    assert (await operator.delete("/prompts/welcome", headers={"If-Match": old})).status_code == 204
+    await make(operator, "Another.")
+    for _ in range(3):
+        known = await operator.get("/prompts/welcome", headers={"If-None-Match": old})
+        assert (known.status_code, known.headers["etag"] == old) == (200, False)
+        await operator.post("/prompts/welcome/versions", json={"content": "More."})
+    assert (await operator.delete("/prompts/welcome", headers={"If-Match": old})).status_code == 412
+
+
 async def test_versions_are_compared(operator: AsyncClient) -> None:
     await make(operator, "You answer.\nBe brief.", "You answer.\nBe very brief.")
     found = (await operator.get("/prompts/welcome/diff?before=1&after=2")).json()

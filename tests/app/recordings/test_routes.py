@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,11 +16,20 @@ from httpx import ASGITransport, AsyncClient
 from app.api import PATH, ApiParts, create_api
 from app.auth.service import Role, create_key
 from app.db.session import Database
+from app.outbox.repository import alone_with
+from app.recordings import flac
 from app.recordings.models import Recording
+from app.recordings.ports import Places
 from app.recordings.stores import LocalFolder
 from tests.app.calls.events import NOON
 
 AUDIO = bytes(range(256)) * 10
+
+
+class Away(LocalFolder):
+    """A store that is not the folder of recordings."""
+
+    name = "s3"
 
 
 class Api:
@@ -26,11 +37,13 @@ class Api:
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.database, self.folder = database, folder
+        self.earlier = Away(folder.parent / "bucket")
+        places = Places(folder, LocalFolder(folder), others=(self.earlier,))
         web = FastAPI()
-        web.mount(PATH, create_api(database, ApiParts(recordings=LocalFolder(folder))))
+        web.mount(PATH, create_api(database, ApiParts(recordings=places)))
         self.client = AsyncClient(transport=ASGITransport(web), base_url=f"http://test{PATH}")
 
-    async def keep(self, number: int, state: str = "kept") -> UUID:
+    async def keep(self, number: int, state: str = "kept", store: str = "local") -> UUID:
         key, identity = f"2026/03/01/{uuid4()}.flac", uuid4()
         (self.folder / key).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / key).write_bytes(AUDIO)
@@ -42,7 +55,7 @@ class Api:
                     started_at=NOON + timedelta(minutes=number),
                     state=state,
                     source="trunkline",
-                    store="local",
+                    store=store,
                     path=key,
                     format="flac",
                     channels=2,
@@ -63,7 +76,7 @@ class Api:
 
 @pytest.fixture
 async def api(database: Database, tmp_path: Path) -> AsyncIterator[Api]:
-    api = Api(database, tmp_path)
+    api = Api(database, tmp_path / "recordings")
     await api.role(Role.VIEWER)
     async with api.client:
         yield api
@@ -134,4 +147,50 @@ async def test_only_admins_delete(api: Api) -> None:
     assert (await api.client.get(f"/recordings/{kept}")).json()["state"] == "erased"
     (entry,) = (await api.client.get("/audit")).json()["entries"]
     assert (entry["action"], entry["resource_id"]) == ("delete", str(kept))
-    assert (await api.client.delete(f"/recordings/{await api.keep(1, 'recorded')}")).status_code == 409
+
+
+@pytest.mark.parametrize("state", ["recorded", "kept", "failed", "erased"])
+async def test_whatever_became_of_it_the_audio_is_deleted(api: Api, state: str) -> None:
+    await api.role(Role.ADMIN)
+    recording = await api.keep(0, state)
+    (file,) = api.folder.rglob("*.flac")
+    shutil.copy(file, flac.part_of(file))
+    assert (await api.client.delete(f"/recordings/{recording}")).status_code == 204
+    assert list(api.folder.rglob("*.flac*")) == []
+    assert (await api.client.get(f"/recordings/{recording}")).json()["state"] == "erased"
+
+
+async def test_nothing_is_deleted_that_is_being_worked_on(api: Api) -> None:
+    await api.role(Role.ADMIN)
+    recording = await api.keep(0)
+    async with alone_with(api.database.engine, recording):
+        answer = await api.client.delete(f"/recordings/{recording}")
+    assert (answer.status_code, answer.json()["detail"].split(";")[1]) == (409, " try again in a moment")
+    (file,) = api.folder.rglob("*.flac")
+    with flac.part_of(file).open("wb") as part:
+        fcntl.flock(part, fcntl.LOCK_EX)
+        assert (await api.client.delete(f"/recordings/{recording}")).status_code == 503
+    assert (await api.client.get(f"/recordings/{recording}")).json()["state"] == "kept"
+
+
+async def test_audio_of_an_earlier_store_is_heard_and_deleted(api: Api) -> None:
+    await api.role(Role.ADMIN)
+    recording = await api.keep(0, store="s3")
+    (file,) = api.folder.rglob("*.flac")
+    await api.earlier.put(file, file.relative_to(api.folder).as_posix())
+    file.unlink()
+    assert (await api.client.get(f"/recordings/{recording}/audio")).content == AUDIO
+    assert (await api.client.delete(f"/recordings/{recording}")).status_code == 204
+    assert list(api.folder.parent.rglob("*.flac")) == []
+
+
+async def test_a_store_that_nobody_knows_is_named(api: Api) -> None:
+    await api.role(Role.ADMIN)
+    recording = await api.keep(0, store="gone")
+    for answer in (
+        await api.client.get(f"/recordings/{recording}/audio"),
+        await api.client.delete(f"/recordings/{recording}"),
+    ):
+        assert answer.status_code == 503
+        assert "'gone'" in answer.json()["detail"]
+    assert (await api.client.get(f"/recordings/{recording}")).json()["state"] == "kept"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from app.places import build_places
 from app.recordings.ports import Store
-from app.recordings.stores import Bucket, BucketSettings, LocalFolder, NotStored, StoreError
-from app.tasks.stores import build_store
+from app.recordings.scratch import FOLDER
+from app.recordings.stores import Bucket, LocalFolder, NotStored, StoreError
 from config.settings import RecordingSettings, Settings
 from tests.peers.s3_server import BUCKET, s3_server
 
@@ -25,7 +29,7 @@ def s3_origin() -> Iterator[str]:
 
 def bucket(origin: str, **changes: str) -> Bucket:
     settings = {"bucket": BUCKET, "access_key": "test", "secret_key": "test", **changes}
-    return Bucket(BucketSettings(region="us-east-1", endpoint=origin, timeout_seconds=5.0, **settings))
+    return Bucket(region="us-east-1", endpoint=origin, timeout_seconds=5.0, **settings)
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -92,8 +96,28 @@ async def test_a_local_file_is_private_and_alone(tmp_path: Path) -> None:
     path = tmp_path / "kept" / KEY
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(path.parent.iterdir()) == [path]
+    assert list((tmp_path / "kept" / FOLDER).iterdir()) == []
     await store.put(path, KEY)  # where it lies already
     assert path.read_bytes() == b"x"
+
+
+async def test_what_is_given_up_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread cannot be cancelled: what it puts would come after whoever gave up."""
+    store, begun = LocalFolder(tmp_path / "kept"), threading.Event()
+    fsync = os.fsync
+
+    def slowly(fd: int) -> None:
+        begun.set()
+        time.sleep(0.2)
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", slowly)
+    putting = asyncio.create_task(store.put(file_of(tmp_path, b"x"), KEY))
+    await asyncio.to_thread(begun.wait)
+    putting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+    assert await store.size(KEY) == 1
 
 
 async def test_a_folder_that_cannot_be_used_is_explained(tmp_path: Path) -> None:
@@ -112,8 +136,10 @@ async def test_a_bucket_that_is_not_there_is_explained(s3_origin: str, tmp_path:
 
 def test_the_settings_name_the_store(tmp_path: Path) -> None:
     settings = Settings(profile="embedded", data_dir=tmp_path)
-    assert build_store(settings).name == "local"
-    recordings = RecordingSettings.model_validate({"store": "s3", "s3": {"bucket": "b"}})
-    assert build_store(settings.model_copy(update={"recordings": recordings})).name == "s3"
+    assert (build_places(settings).store.name, build_places(settings).others) == ("local", ())
+    for store, other in (("s3", "local"), ("local", "s3")):
+        recordings = RecordingSettings.model_validate({"store": store, "s3": {"bucket": "b"}})
+        places = build_places(settings.model_copy(update={"recordings": recordings}))
+        assert (places.store.name, [each.name for each in places.others]) == (store, [other])
     with pytest.raises(ValueError, match="TRUNKLINE_RECORDINGS__S3__BUCKET"):
         RecordingSettings.model_validate({"store": "s3"})

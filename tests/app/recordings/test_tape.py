@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from app.recordings.blocks import AGENT, CALLER, Block
+from app.recordings.shifts import heard
 from app.recordings.tape import Tape, Taped
 from telephony.errors import HangupCause
 from telephony.events import AudioReceived, DtmfReceived, HungUp, LegEvent, MarkPlayed
@@ -176,6 +177,24 @@ def test_what_was_said_before_the_beginning_is_silence() -> None:
     first = np.flatnonzero(audio[:, CALLER])[0]
     assert abs(first - 9 * SAMPLE_RATE) < TWENTY_MS
     assert taped.pauses[0] == pytest.approx((0.0, 9.0), abs=0.02)
+
+
+def test_the_tape_tells_where_the_media_clock_lies_in_it() -> None:
+    """For five seconds the carrier sends nothing, and counts them not."""
+
+    async def held(leg: FakeLeg, tape: Tape) -> None:
+        await leg.hear(5)
+        await asyncio.sleep(5)
+        await leg.hear(3)
+        await leg.say(4)
+
+    sink, (taped,), _ = record(held)
+    assert taped.shifts is not None
+    ((begin, end),) = heard(9.0, 10.0, taped.shifts[CALLER])
+    assert (begin, end) == pytest.approx((14.0, 15.0), abs=0.03)
+    sound = np.flatnonzero(sink.audio[:, CALLER]) / SAMPLE_RATE
+    ((begin, end),) = heard(8.0, 12.0, taped.shifts[CALLER])
+    assert (sound[0], sound[-1]) == pytest.approx((begin, end), abs=0.02)
 
 
 def test_a_recording_that_never_began_leaves_nothing() -> None:

@@ -14,9 +14,10 @@ import numpy.typing as npt
 import pytest
 
 from app.recordings.blocks import AGENT, CALLER
-from app.recordings.finalise import Places, RecordingNotReady, StoredRecording, finalise
-from app.recordings.ports import CarrierRecordings
+from app.recordings.finalise import RecordingNotReady, StoredRecording, finalise
+from app.recordings.ports import CarrierRecordings, Places
 from app.recordings.service import RecordingPolicy, Recordings
+from app.recordings.shifts import heard as in_recording
 from app.recordings.stores import LocalFolder
 from app.recordings.writer import RecordingWriter
 from app.voice.events import RecordingFinished
@@ -88,6 +89,10 @@ class Desk:
             await asyncio.sleep(0.4)
 
 
+async def known(_: UUID) -> bool:
+    return True
+
+
 @asynccontextmanager
 async def exchange(
     folder: Path, settings: Recording
@@ -96,7 +101,7 @@ async def exchange(
     writer, recorder = RecordingWriter(folder), FakeRecorder()
     writer.start()
     carriers: dict[str, CarrierRecordings] = {}
-    recordings = Recordings(RecordingPolicy(enabled=True), folder, writer, recorder, carriers)
+    recordings = Recordings(RecordingPolicy(enabled=True), folder, writer, recorder, known, carriers)
     desk = Desk(recordings, settings)
     webhook = f"{PUBLIC}/voice/twilio/incoming"
     async with (
@@ -146,6 +151,21 @@ def assert_like(audio: npt.NDArray[np.int16], heard: HeardCall) -> None:
     assert abs(np.count_nonzero(audio[:, AGENT]) - np.count_nonzero(heard.agent)) <= TWENTY_MS
 
 
+def assert_found(
+    audio: npt.NDArray[np.int16], heard: HeardCall, event: RecordingFinished, within: float
+) -> None:
+    """What the caller said is where the shifts say, which are not too wide to be of use."""
+    assert event.shifts is not None
+    for spoken in heard.spoken:
+        samples = spoken.utterance.samples
+        where = place_of(samples, audio[:, CALLER]) / SAMPLE_RATE
+        end = spoken.begin + len(samples) / SAMPLE_RATE
+        (span,) = in_recording(spoken.begin - 0.02, end + 0.02, event.shifts[CALLER])
+        assert span[0] <= where
+        assert where + len(samples) / SAMPLE_RATE <= span[1]
+        assert span[1] - span[0] <= end - spoken.begin + within
+
+
 @pytest.mark.parametrize(
     "line", [PERFECT, LineConditions(to_agent=0.06, to_caller=0.08, jitter=0.05, seed=3)], ids=["good", "far"]
 )
@@ -158,7 +178,9 @@ async def test_a_recording_is_what_the_phone_said_and_heard(tmp_path: Path, line
     assert row.call_id == desk.call_id
     assert abs(row.duration_seconds - desk.seconds) <= 0.02
     assert abs(row.duration_seconds - heard.duration) <= 0.05 + line.to_agent
-    assert_like(whole(tmp_path / row.path), heard)
+    audio = whole(tmp_path / row.path)
+    assert_like(audio, heard)
+    assert_found(audio, heard, event, within=0.3)
 
 
 async def test_the_carriers_own_recording_is_fetched_and_deleted_there(tmp_path: Path) -> None:
@@ -179,6 +201,7 @@ async def test_the_carriers_own_recording_is_fetched_and_deleted_there(tmp_path:
     spoken = heard.spoken[-1]
     where = place_of(spoken.utterance.samples, audio[:, CALLER])
     assert abs(where - round((spoken.begin - late) * SAMPLE_RATE)) <= TWENTY_MS
+    assert_found(audio, heard, event, within=1.0)
 
 
 async def test_the_id_is_found_where_the_carrier_never_told_it(tmp_path: Path) -> None:
@@ -190,6 +213,7 @@ async def test_the_id_is_found_where_the_carrier_never_told_it(tmp_path: Path) -
 
 async def test_an_agent_says_whether_it_is_recorded(tmp_path: Path) -> None:
     for enabled, own, taped in ((True, None, True), (True, False, False), (False, True, True)):
-        recordings = Recordings(RecordingPolicy(enabled), tmp_path, RecordingWriter(tmp_path), FakeRecorder())
+        writer = RecordingWriter(tmp_path)
+        recordings = Recordings(RecordingPolicy(enabled), tmp_path, writer, FakeRecorder(), known)
         tape = recordings.tape(UUID(int=1), FakeLeg(), Recording(enabled=own))
         assert (tape is not None) is taped

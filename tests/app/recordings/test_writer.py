@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from prometheus_client import REGISTRY
 
 from app.recordings import flac
 from app.recordings.blocks import Block
-from app.recordings.leftover import complete_left
+from app.recordings.leftover import Mended, complete_left
 from app.recordings.writer import FileSink, RecordingWriter
 from telephony.media.frame import SAMPLE_RATE
 from tests.app.recordings.recorded import noise, whole
@@ -27,6 +29,18 @@ KEY = "2026/02/28/00000000-0000-4000-8000-000000000001.flac"
 
 def failures(reason: str) -> float:
     return REGISTRY.get_sample_value("trunkline_recordings_failed_total", {"reason": reason}) or 0.0
+
+
+def completed(folder: Path, *, known: bool = True) -> list[Mended]:
+    """What is completed in a folder, where all calls are known, or none."""
+
+    async def is_known(_: UUID) -> bool:
+        return known
+
+    async def work() -> list[Mended]:
+        return [mended async for mended in complete_left(folder, is_known)]
+
+    return asyncio.run(work())
 
 
 def block(second: int, seed: int = 0) -> Block:
@@ -127,11 +141,11 @@ time.sleep(60)
     with subprocess.Popen([sys.executable, "-c", script, tmp_path], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline()
-        assert list(complete_left(tmp_path)) == []  # somebody writes it
+        assert completed(tmp_path) == []  # somebody writes it
         os.kill(process.pid, signal.SIGKILL)
     path = tmp_path / KEY
     assert not path.exists()
-    (mended,) = complete_left(tmp_path)
+    (mended,) = completed(tmp_path)
     assert (mended.key, str(mended.call_id)) == (KEY, path.stem)
     assert mended.seconds > 9.4  # libFLAC holds back less than 4096 samples
     said = np.concatenate([noise(1.0, second) for second in range(10)])
@@ -139,7 +153,7 @@ time.sleep(60)
     assert np.array_equal(heard, said[: len(heard)])
     assert path.stat().st_mode & 0o777 == 0o600
     assert [file.name for file in path.parent.iterdir()] == [path.name]
-    assert list(complete_left(tmp_path)) == []
+    assert completed(tmp_path) == []
 
 
 def test_a_file_cut_at_any_byte_gives_its_whole_frames(tmp_path: Path) -> None:
@@ -164,11 +178,25 @@ def test_a_file_cut_at_any_byte_gives_its_whole_frames(tmp_path: Path) -> None:
         path.unlink()
 
 
+def test_what_is_left_of_no_call_is_deleted_a_day_after(tmp_path: Path) -> None:
+    path = tmp_path / KEY
+    writer = flac.FlacWriter(path)
+    writer.write(next(block(0).pcm(SAMPLE_RATE)))
+    writer.abandon()
+    part = flac.part_of(path)
+    assert completed(tmp_path, known=False) == []
+    assert part.exists()  # its events may come still
+    day_ago = time.time() - 25 * 3600
+    os.utime(part, (day_ago, day_ago))
+    assert completed(tmp_path, known=False) == []
+    assert list(path.parent.iterdir()) == []
+
+
 def test_leftovers_that_cannot_be_read_are_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "2026/02/28"
     folder.mkdir(parents=True)
     (folder / "notes.flac.part").write_bytes(b"not ours")
-    assert list(complete_left(tmp_path)) == []
+    assert completed(tmp_path) == []
     assert (folder / "notes.flac.part").exists()
 
 

@@ -73,13 +73,17 @@ async def test_two_clients_may_use_the_same_key(database: Database, admin: Async
 
 
 async def test_at_once_only_one_is_done(admin: AsyncClient) -> None:
-    answers = await asyncio.gather(*(make(admin, "one") for _ in range(8)))
+    await admin.post("/prompts", json=PROMPT)
+    draft = admin.build_request(
+        "POST", "/prompts/welcome/versions", json={"content": "Hi."}, headers={"Idempotency-Key": "one"}
+    )
+    answers = await asyncio.gather(*(admin.send(draft) for _ in range(8)))
     statuses = sorted(answer.status_code for answer in answers)
     assert set(statuses) <= {201, 409}
     assert statuses[0] == 201
     fresh = [each for each in answers if each.status_code == 201]
     assert sum("idempotent-replayed" not in each.headers for each in fresh) == 1
-    assert len((await admin.get("/prompts")).json()["prompts"]) == 1
+    assert len((await admin.get("/prompts/welcome/versions")).json()["versions"]) == 2
 
 
 async def test_an_answer_with_a_secret_is_not_kept(database: Database, admin: AsyncClient) -> None:
@@ -104,6 +108,46 @@ async def test_answers_are_kept_for_a_day(database: Database, admin: AsyncClient
         await session.execute(text("UPDATE idempotent_requests SET created_at = now() - interval '25 h'"))
         assert await forget_old_answers(session) == 1
     problem(await make(admin, "old"), 409)  # the prompt is there, and its answer is not
+
+
+async def test_an_answer_is_not_repeated_after_a_day_though_nobody_swept(
+    database: Database, admin: AsyncClient
+) -> None:
+    await admin.post("/prompts", json=PROMPT)
+
+    async def draft() -> Response:
+        headers = {"Idempotency-Key": "old"}
+        return await admin.post("/prompts/welcome/versions", json={"content": "Hi."}, headers=headers)
+
+    assert (await draft()).json()["version"] == 2
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE idempotent_requests SET created_at = now() - interval '25 h'"))
+    anew = await draft()
+    assert (anew.json()["version"], "idempotent-replayed" in anew.headers) == (3, False)
+    again = await draft()
+    assert (again.json()["version"], again.headers["idempotent-replayed"]) == (3, "true")
+
+
+async def test_a_secret_of_what_was_there_is_not_said_to_have_made_something(admin: AsyncClient) -> None:
+    made = (await admin.post("/webhooks", json={"url": "https://crm.example.com/calls"})).json()
+    path, headers = f"/webhooks/{made['id']}/rotate", {"Idempotency-Key": "k"}
+    assert (await admin.post(path, headers=headers)).status_code == 200
+    again = problem(await admin.post(path, headers=headers), 409)
+    assert again["detail"].startswith("this request was done; its answer held a secret")
+    assert "revoke" not in again["detail"]
+
+
+async def test_a_cursor_is_for_the_list_that_it_was_made_in(admin: AsyncClient) -> None:
+    for name in ("a", "b"):
+        await admin.post("/prompts", json=PROMPT | {"name": name})
+        await admin.post("/voices", json={"name": name})
+        await admin.post(f"/prompts/{name}/versions", json={"content": "Hi."})
+    for path, other in (("/prompts", "/voices"), ("/prompts/a/versions", "/prompts/b/versions")):
+        cursor = (await admin.get(path, params={"limit": 1})).json()["next_cursor"]
+        assert (await admin.get(path, params={"cursor": cursor})).status_code == 200
+        refused = problem(await admin.get(other, params={"cursor": cursor}), 422)
+        assert refused["errors"][0]["field"] == "query.cursor"
+        assert "not a cursor of this list" in refused["detail"]
 
 
 async def test_only_json_is_taken(admin: AsyncClient) -> None:

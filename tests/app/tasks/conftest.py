@@ -44,7 +44,8 @@ async def tools(database: Database, settings: Settings) -> AsyncIterator[Tools]:
 
 @pytest.fixture
 async def store(database: Database) -> Stored:
-    """Store events of calls, as a process that answers calls does."""
+    """Store events of calls, as a process that answers calls does; their agent is stored."""
+    await make_agent(database, AgentProfile(name="parcel"))
     presence = Presence(database)
     await presence.start()
 
@@ -57,12 +58,12 @@ async def store(database: Database) -> Stored:
 
 
 async def make_agent(database: Database, profile: AgentProfile) -> None:
-    """Store an agent whose version 1 is this profile."""
+    """Store an agent whose version 1 is this profile, in place of what there was."""
     async with database.transaction() as session:
-        session.add(Agent(name=profile.name, active_version=1))
+        await session.merge(Agent(name=profile.name, active_version=1))
         await session.flush()
         content = profile.model_dump(mode="json")
-        session.add(AgentVersion(agent=profile.name, version=1, profile=content, content_hash="0"))
+        await session.merge(AgentVersion(agent=profile.name, version=1, profile=content, content_hash="0"))
 
 
 async def owed(database: Database) -> list[UUID]:

@@ -15,7 +15,6 @@ import pytest
 from kombu.connection import Connection
 
 from app.outbox.relay import BrokerAway
-from app.tasks.celery import celery, configuration
 from app.tasks.file_broker import LEFTOVER_SECONDS, URL, folders
 from app.tasks.sending import Publisher
 from config.settings import Settings
@@ -95,10 +94,3 @@ def test_a_broker_that_is_away_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(BrokerAway, match="TRUNKLINE_BROKER_URL"):
         publisher.post_calls([uuid4()])
     publisher.close()
-
-
-def test_the_clock_knows_every_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRUNKLINE_DATA_DIR", str(tmp_path))
-    named: dict[str, Any] = configuration(Settings())["beat_schedule"]
-    celery.loader.import_default_modules()
-    assert {entry["task"] for entry in named.values()} <= set(celery.tasks)

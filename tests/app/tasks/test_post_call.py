@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -40,9 +40,29 @@ def runner(tools: Tools, work: Mapping[str, Any]) -> StepRunner[Tools]:
     return StepRunner(tools.database, {**WORK, **work}, tools, tools.tries)
 
 
-async def row(database: Database, statement: str, **values: Any) -> Any:
+async def row(database: Database, statement: str) -> Any:
     async with database.transaction() as session:
-        return (await session.execute(text(statement), values)).one()
+        return (await session.execute(text(statement))).one()
+
+
+async def stored_call(store: Stored, **turns: Any) -> UUID:
+    """A call that ended, and owes its work."""
+    call_id, events = call(**turns)
+    await store(*events)
+    return call_id
+
+
+async def done_once(database: Database, call_id: UUID) -> bool:
+    """Whether all of a call's steps are settled, each in one try."""
+    settled = set((await states(database, call_id)).values()) == {"done", "skipped"}
+    attempts = await row(database, "SELECT min(attempts), max(attempts) FROM call_steps")
+    return settled and tuple(attempts) == (1, 1) and await owed(database) == []
+
+
+async def hang(_: FinishedCall, __: Tools) -> Done:
+    """A step that does not end."""
+    await asyncio.sleep(60)
+    raise AssertionError
 
 
 async def test_the_end_of_a_call_is_owed_in_its_own_transaction(database: Database, store: Stored) -> None:
@@ -69,35 +89,29 @@ async def test_an_end_that_is_reported_twice_is_owed_once(
 async def test_all_steps_are_done_and_nothing_is_owed(
     database: Database, store: Stored, tools: Tools
 ) -> None:
-    call_id, events = call()
-    await store(*events)
+    call_id = await stored_call(store)
     await work_after(call_id, tools)
     found = await states(database, call_id)
     assert list(STEPS) == [step for step in STEPS if step in found]
     assert {step for step, state in found.items() if state == "done"} == {
         STATISTICS, INDEX, SUMMARY, "judge_sentiment",
     }  # fmt: skip
-    assert set(found.values()) == {"done", "skipped"}
-    assert await owed(database) == []
+    assert await done_once(database, call_id)
     stored = await row(database, "SELECT * FROM calls")
     assert (stored.turn_count, stored.barge_ins, stored.interruptions) == (1, 1, 0)
     assert stored.caller_seconds == pytest.approx(1.9)
     assert stored.sentiment == "neutral"
-    attempts = await row(database, "SELECT min(attempts), max(attempts) FROM call_steps")
-    assert tuple(attempts) == (1, 1)
 
 
 async def test_done_again_it_changes_nothing(database: Database, store: Stored, tools: Tools) -> None:
-    call_id, events = call()
-    await store(*events)
+    call_id = await stored_call(store)
     for _ in range(3):
         await work_after(call_id, tools)
-    assert tuple(await row(database, "SELECT min(attempts), max(attempts) FROM call_steps")) == (1, 1)
+    assert await done_once(database, call_id)
 
 
 async def test_a_call_that_is_gone_is_owed_no_more(database: Database, store: Stored, tools: Tools) -> None:
-    call_id, events = call()
-    await store(*events)
+    call_id = await stored_call(store)
     async with database.transaction() as session:
         await session.execute(text("DELETE FROM calls"))
     await work_after(call_id, tools)
@@ -105,22 +119,19 @@ async def test_a_call_that_is_gone_is_owed_no_more(database: Database, store: St
 
 
 async def test_one_worker_at_a_time(database: Database, store: Stored, tools: Tools) -> None:
-    call_id, events = call()
-    await store(*events)
+    call_id = await stored_call(store)
     async with alone_with(database.engine, call_id) as alone:
         assert alone
         await work_after(call_id, tools)
         assert await states(database, call_id) == {}
     await asyncio.gather(*(work_after(call_id, tools) for _ in range(4)))
-    assert tuple(await row(database, "SELECT min(attempts), max(attempts) FROM call_steps")) == (1, 1)
-    assert await owed(database) == []
+    assert await done_once(database, call_id)
 
 
 async def test_a_step_that_fails_is_tried_alone_and_the_rest_goes_on(
     database: Database, store: Stored, tools: Tools
 ) -> None:
-    call_id, events = call()
-    await store(*events)
+    call_id = await stored_call(store)
     tries = []
 
     async def fail_once(record: FinishedCall, tools: Tools) -> Done:
@@ -151,8 +162,7 @@ async def test_a_step_that_fails_is_tried_alone_and_the_rest_goes_on(
 async def test_what_fails_for_good_holds_up_only_what_needs_it(
     database: Database, store: Stored, tools: Tools
 ) -> None:
-    call_id, events = call(text="my secret is sesame")
-    await store(*events)
+    call_id = await stored_call(store, text="my secret is sesame")
 
     async def fail(_: FinishedCall, __: Tools) -> Done:
         raise ValueError("my secret is sesame")
@@ -172,8 +182,7 @@ async def test_what_fails_for_good_holds_up_only_what_needs_it(
 async def test_nothing_is_made_of_words_that_could_not_be_redacted(
     database: Database, store: Stored, tools: Tools
 ) -> None:
-    call_id, events = call()
-    await store(*events)
+    call_id = await stored_call(store)
 
     async def fail(_: FinishedCall, __: Tools) -> Done:
         raise StepFailed("no", final=True)
@@ -187,12 +196,7 @@ async def test_nothing_is_made_of_words_that_could_not_be_redacted(
 
 
 async def test_a_step_that_takes_too_long_is_cut_off(database: Database, store: Stored, tools: Tools) -> None:
-    call_id, events = call()
-    await store(*events)
-
-    async def hang(_: FinishedCall, __: Tools) -> Done:
-        await asyncio.sleep(60)
-        raise AssertionError
+    call_id = await stored_call(store)
 
     tools.tries = replace(tools.tries, step_seconds=0.05)
     await runner(tools, {SUMMARY: hang}).run(call_id)
@@ -204,24 +208,21 @@ async def test_a_step_that_takes_too_long_is_cut_off(database: Database, store: 
 async def test_a_worker_that_dies_in_a_step_leaves_it_to_the_next(
     database: Database, store: Stored, tools: Tools
 ) -> None:
-    call_id, events = call()
-    await store(*events)
+    call_id = await stored_call(store)
     arrived = asyncio.Event()
 
-    async def hang(_: FinishedCall, __: Tools) -> Done:
+    async def arrive(call: FinishedCall, tools: Tools) -> Done:
         arrived.set()
-        await asyncio.sleep(60)
-        raise AssertionError
+        return await hang(call, tools)
 
-    dying = asyncio.create_task(runner(tools, {SUMMARY: hang}).run(call_id))
+    dying = asyncio.create_task(runner(tools, {SUMMARY: arrive}).run(call_id))
     await arrived.wait()
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
     assert (await states(database, call_id))[SUMMARY] == "waiting"
     assert await owed(database) == [call_id]
     await work_after(call_id, tools)
-    assert set((await states(database, call_id)).values()) == {"done", "skipped"}
-    assert tuple(await row(database, "SELECT min(attempts), max(attempts) FROM call_steps")) == (1, 1)
+    assert await done_once(database, call_id)
 
 
 async def test_an_end_that_is_corrected_has_all_of_it_done_again(
@@ -261,12 +262,57 @@ async def test_a_step_that_is_reset_while_it_is_done_is_done_once_more(
 async def test_turns_that_come_after_the_end_are_worked_up_too(
     database: Database, store: Stored, tools: Tools
 ) -> None:
-    call_id, events = call()
-    await store(*events)
+    call_id = await stored_call(store)
     await work_after(call_id, tools)
     await store(turn(call_id, 1, at=NOW - timedelta(seconds=20), text="goodbye"))
     await work_after(call_id, tools)
     assert (await row(database, "SELECT turn_count FROM calls")).turn_count == 2
+
+
+async def test_a_step_of_another_version_of_the_code_holds_up_nothing(
+    database: Database, store: Stored, tools: Tools
+) -> None:
+    call_id = await stored_call(store)
+    async with database.transaction() as session:
+        await session.execute(
+            text(
+                "INSERT INTO call_steps (call_id, step, started_at, state) "
+                "SELECT id, 'translate', started_at, 'waiting' FROM calls"
+            )
+        )
+    await work_after(call_id, tools)
+    assert await owed(database) == []
+    assert (await states(database, call_id))["translate"] == "waiting"
+
+
+async def test_who_asks_for_calls_is_told_at_once_but_not_while_turned_off(
+    database: Database, store: Stored, tools: Tools
+) -> None:
+    async def told() -> int:
+        async with asyncio.timeout(0.2):
+            await tools.sender.pause(60.0)
+        return int((await row(database, "SELECT count(*) FROM webhook_deliveries"))[0])
+
+    async with database.transaction() as session:
+        for enabled in (True, False):
+            endpoint = {"id": uuid4(), "enabled": enabled}
+            await session.execute(
+                text(
+                    "INSERT INTO webhook_endpoints (id, url, title, secret, events, enabled) "
+                    "VALUES (:id, 'https://crm.example.com', '', 'whsec_', '{call.ended}', :enabled)"
+                ),
+                endpoint,
+            )
+    call_id = await stored_call(store)
+    await work_after(call_id, tools)
+    assert await told() == 1
+
+
+async def test_nobody_sends_where_nobody_is_told(store: Stored, tools: Tools) -> None:
+    await work_after(await stored_call(store), tools)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await tools.sender.pause(60.0)
 
 
 async def test_the_work_after_an_abandoned_call_waits_for_its_spool(

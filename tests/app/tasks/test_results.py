@@ -141,7 +141,8 @@ async def test_the_recording_is_kept_and_silent_where_personal_data_was_said(
     ]
     spoken = tuple(CallerWord(word, 1 + 0.5 * n, 1.4 + 0.5 * n) for n, word in enumerate(words))
     said = replace(turn(call_id, at=NOW, text=" ".join(words)), caller_words=spoken, caller_ended=12.0)
-    taped = RecordingFinished(call_id, NOW, key, "flac", 2, 8000, 30.0, (), "kept")
+    in_step = ((0.0, 0.0, 0.0),)
+    taped = RecordingFinished(call_id, NOW, key, "flac", 2, 8000, 30.0, (), "kept", shifts=(in_step, in_step))
     await store(begun, said, taped, ended(call_id, at=NOW))
     await work_after(call_id, tools)
     assert set((await states(database, call_id)).values()) == {"done", "skipped"}

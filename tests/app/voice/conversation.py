@@ -15,7 +15,7 @@ from app.engines.stt.timed import TimedRecogniser
 from app.engines.tts.timed import TimedSynthesiser
 from app.voice.profile import AgentProfile
 from app.voice.session import CallSession
-from config.settings import TimedSettings
+from config.engines import TimedSettings
 from telephony.errors import HangupCause
 from telephony.media.frame import silence
 from tests.fakes.clock import run_virtual

@@ -10,7 +10,7 @@ import pytest
 from app.engines.fallback.recogniser import FallbackRecogniser
 from app.engines.ports import UNCLEAR, RecognitionHints, TextDelta, Transcript
 from app.voice.events import CallerWord
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 from tests.app.voice.conversation import Model, call, hear_reply, profile, until
 from tests.fakes.leg import FakeLeg
 from tests.fakes.recogniser import FakeRecogniser, FakeRecogniserStream

@@ -28,7 +28,7 @@ from app.engines.stt.timed import TimedRecogniser
 from app.engines.tts.timed import TimedSynthesiser
 from app.voice.events import Outcome
 from app.voice.profile import OUTAGE
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 from tests.app.voice.conversation import (
     HEARD,
     TIMED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import wave
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,11 @@ from httpx import AsyncClient
 from app.api import ApiParts
 from app.auth.service import Role
 from app.db.session import Database
+from app.engines.errors import RequestRefused
 from app.engines.fallback.synthesiser import FallbackSynthesiser
+from app.engines.ports import SpeechChunk, VoiceSpec
 from app.voices.preview import Previewer
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 from tests.app.api_client import api_client
 from tests.fakes.synthesiser import FakeSynthesiser
 
@@ -142,6 +144,23 @@ async def test_a_voice_that_fails_is_said_so(operator: AsyncClient, speaker: Fak
     await operator.post("/voices", json=VOICE)
     speaker.fail_after = 0
     assert (await operator.get("/voices/friendly/preview")).status_code == 503
+
+
+async def test_a_voice_that_no_engine_has_is_the_voices_fault(database: Database) -> None:
+    class Choosy(FakeSynthesiser):
+        async def speak(self, phrase: str, voice: VoiceSpec) -> AsyncGenerator[SpeechChunk, None]:
+            if voice.name:
+                raise RequestRefused(self.name, f"has no voice {voice.name!r}")
+            async for chunk in super().speak(phrase, voice):
+                yield chunk
+
+    previewer = Previewer(FallbackSynthesiser([Choosy()], FallbackSettings()))
+    async with api_client(database, Role.OPERATOR, ApiParts(previewer=previewer)) as client:
+        await client.post("/voices", json=VOICE)
+        for query in ("", "?engine=fake"):
+            refused = await client.get(f"/voices/friendly/preview{query}")
+            assert (refused.status_code, "retry-after" in refused.headers) == (409, False)
+            assert "has no voice 'hum'" in refused.json()["detail"]
 
 
 async def test_the_engines_own_voices(operator: AsyncClient, database: Database, tmp_path: Path) -> None:

@@ -19,12 +19,13 @@ def answer(status: str, *headers: str, body: bytes = b"") -> bytes:
 
 @dataclass(slots=True)
 class Receiver:
-    """``answers``: what to say, each once, then ``OK``; ``None``: nothing, ever."""
+    """``answers``: what to say, each once, then ``OK``; ``None``: nothing, until ``answer_all``."""
 
     answers: deque[bytes | None] = field(default_factory=deque)
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     port: int = 0
     cut_off: int = 0
+    _held: list[asyncio.StreamWriter] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -40,6 +41,7 @@ class Receiver:
         said = self.answers.popleft() if self.answers else OK
         try:
             if said is None:
+                self._held.append(writer)
                 await reader.read()
             else:
                 writer.write(said)
@@ -47,6 +49,11 @@ class Receiver:
         except ConnectionError:
             self.cut_off += 1
         writer.close()
+
+    def answer_all(self) -> None:
+        """Say ``OK`` to those that were told nothing."""
+        for writer in self._held:
+            writer.write(OK)
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,6 +11,8 @@ import httpx
 import orjson
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
@@ -23,6 +25,7 @@ from tests.app.webhooks.receiver import answer, receiving
 
 SECRET = new_secret()
 BODY = {"type": "call.ended", "data": {"call": {"id": "1", "from_number": "+15550001111"}, "ü": "ß"}}
+RETRY_SECONDS = 0.1
 
 
 @pytest.fixture
@@ -32,7 +35,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 def sender(database: Database, client: httpx.AsyncClient, *, retries: int = 2) -> Sender:
-    how = Sending(timeout_seconds=0.5, retry_seconds=(0.01,) * retries, concurrency=2)
+    how = Sending(timeout_seconds=0.5, retry_seconds=(RETRY_SECONDS,) * retries, concurrency=2)
     return Sender(database, Guard(("127.0.0.1",)), client, how)
 
 
@@ -59,6 +62,12 @@ async def tell(database: Database, to: UUID, call_id: UUID | None = None, body: 
 async def kept(database: Database) -> Any:
     async with database.transaction() as session:
         return (await session.execute(text("SELECT * FROM webhook_deliveries"))).one()
+
+
+async def until(there: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not there():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_message_is_signed_and_delivered_once(database: Database, client: httpx.AsyncClient) -> None:
@@ -110,7 +119,7 @@ async def test_it_is_sent_again_with_the_same_id(
         row = await kept(database)
         assert (row.state, row.last_status) == ("waiting", status)
         assert told in row.last_error
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(1.3 * RETRY_SECONDS)
         await sending.send_due()
         first, second = (headers["webhook-id"] for headers, _ in receiver.requests)
     assert first == second
@@ -123,7 +132,7 @@ async def test_it_is_given_up_and_can_be_sent_again(database: Database, client: 
         sending = sender(database, client)
         for _ in range(5):
             await sending.send_due()
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(1.3 * RETRY_SECONDS)
         row = await kept(database)
         assert (row.state, row.attempts, len(receiver.requests)) == ("dead", 3, 3)
         async with database.transaction() as session:
@@ -221,17 +230,62 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(
         assert await sending == 12
 
 
-async def test_who_asks_while_it_sends_is_answered_at_once(
+async def test_one_that_is_told_while_others_are_sent_goes_out_at_once(
     database: Database, client: httpx.AsyncClient
 ) -> None:
-    async with receiving() as receiver:
+    how = Sending(timeout_seconds=5.0, retry_seconds=(60.0,), concurrency=4)
+    async with receiving(None) as hanging, receiving() as healthy:
+        await tell(database, await endpoint(database, hanging.url))
+        well = await endpoint(database, healthy.url)
+        sender = Sender(database, Guard(("127.0.0.1",)), client, how)
+        sending = asyncio.create_task(sender.send_due())
+        await until(lambda: hanging.requests)
+        await tell(database, well)
+        sender.wake()
+        await until(lambda: healthy.requests)
+        assert not sending.done()
+        hanging.answer_all()
+        assert await sending == 2
+
+
+async def test_it_is_woken_before_its_time(database: Database, client: httpx.AsyncClient) -> None:
+    sending = sender(database, client)
+    pausing = asyncio.create_task(sending.pause(60.0))
+    await asyncio.sleep(0)
+    sending.wake()
+    async with asyncio.timeout(1):
+        await pausing
+    await sending.send_due()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await sending.pause(60.0)
+
+
+async def test_what_is_under_way_is_not_cut_off_when_the_database_is_away(
+    database: Database, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = Sending(timeout_seconds=5.0, retry_seconds=(60.0,), concurrency=4)
+    away = False
+    claim = repository.claim
+
+    async def claim_or_fail(session: AsyncSession, **asked: Any) -> list[repository.Claimed]:
+        if away:
+            raise OperationalError("SELECT", {}, ConnectionRefusedError())
+        return await claim(session, **asked)
+
+    monkeypatch.setattr(repository, "claim", claim_or_fail)
+    async with receiving(None) as receiver:
         to = await endpoint(database, receiver.url)
         await tell(database, to)
-        sending = sender(database, client)
-        first = asyncio.create_task(sending.send_due())
-        await asyncio.sleep(0)
-        await tell(database, to)
-        assert await sending.send_due() in {0, 1}
-        await first
-        await sending.send_due()
-        assert len(receiver.requests) == 2
+        sender = Sender(database, Guard(("127.0.0.1",)), client, how)
+        sending = asyncio.create_task(sender.send_due())
+        await until(lambda: receiver.requests)
+        away = True
+        sender.wake()
+        await asyncio.sleep(0.05)
+        assert not sending.done()
+        receiver.answer_all()
+        with pytest.raises(OperationalError):  # bare: who asked knows it for an outage
+            await sending
+    assert (await kept(database)).state == "delivered"
+    assert len(receiver.requests) == 1

@@ -19,7 +19,7 @@ from app.engines.stt.openai_compatible import OpenAICompatibleRecogniser
 from app.engines.stt.sherpa_onnx import SherpaOnnxRecogniser
 from app.engines.stt.vosk import VoskRecogniser
 from app.engines.stt.wyoming import WyomingRecogniser
-from config.settings import (
+from config.engines import (
     EngineSettings,
     FasterWhisperSettings,
     OpenAISpeechToTextSettings,

@@ -20,7 +20,7 @@ from app.engines.ports import LanguageModel, Message, ReplyRequest, TextDelta
 from app.engines.stt.timed import TimedRecogniser
 from app.engines.stt.wyoming import WyomingRecogniser
 from app.engines.tts.wyoming import WyomingSynthesiser
-from config.settings import FallbackSettings, OpenAISettings, TimedSettings, WyomingSettings
+from config.engines import FallbackSettings, OpenAISettings, TimedSettings, WyomingSettings
 from tests.contracts.overhead import bare
 from tests.contracts.overhead.hearing import FRAMES, hear
 from tests.contracts.overhead.measure import Row, Way, Ways, started

@@ -1,12 +1,11 @@
-"""Erasing a caller, and deleting what was kept long enough: nothing of it is left anywhere."""
+"""Erasing a caller: nothing is left anywhere, and what cannot go now goes later."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
-from uuid import UUID, uuid4
+from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -15,136 +14,154 @@ from app.api import ApiParts
 from app.audit.service import OURSELVES
 from app.auth.service import Role
 from app.calls.erasing.caller import OwnNumber, erase_caller, erase_waiting, hashed
-from app.calls.erasing.retention import Days, Retention, apply_retention
-from app.calls.erasing.tables import TABLES
-from app.calls.presence import Presence
-from app.calls.writing.rows import Entry, write_entries
-from app.db.partitions import make_partitions
+from app.calls.erasing.days import Days, Retention
+from app.calls.erasing.retention import apply_retention
 from app.db.session import Database
 from app.outbox.repository import alone_with
-from app.recordings.stores import LocalFolder
-from app.voice.events import CallRecord, RecordingFinished
+from app.recordings.flac import part_of
+from app.recordings.keys import key_of
+from app.recordings.ports import Places
 from tests.app.api_client import api_client
-from tests.app.calls.events import ended, noted, started, turn
+from tests.app.calls.erasing.made import (
+    CALLER,
+    NOW,
+    OTHER,
+    Away,
+    counts,
+    end_call,
+    execute,
+    files,
+    is_gone,
+    make_call,
+    scalar,
+)
+from tests.fakes.carrier_recordings import FakeCarrierRecordings
 
-CALLER, OTHER = "+4915112345678", "+4915187654321"
-NOW = datetime.now(UTC).replace(microsecond=0)
 KEY = b"a key"
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> LocalFolder:
-    return LocalFolder(tmp_path / "recordings")
-
-
-async def make_call(
-    database: Database,
-    tmp_path: Path,
-    number: str,
-    *,
-    at: datetime = NOW,
-    agent: str = "parcel",
-    live: bool = False,
-) -> UUID:
-    """A call of which there is something in every table, and a recording."""
-    presence = Presence(database)
-    await presence.start()
-    begun = replace(started(at=at, agent=agent), from_number=number)
-    call_id = begun.call_id
-    key = f"2026/01/01/{call_id}.flac"
-    events: list[CallRecord] = [
-        begun,
-        turn(call_id, at=at, text=f"my number is {number}"),
-        noted(call_id, "backchannel", at=at),
-        RecordingFinished(call_id, at, key, "flac", 2, 8000, 30.0, (), "kept"),
-    ]
-    if not live:
-        events.append(ended(call_id, at=at + timedelta(seconds=30)))
-    file = tmp_path / "recordings" / key
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(b"sound")
-    async with database.transaction() as session:
-        await write_entries(session, [Entry(n, event) for n, event in enumerate(events, 1)], presence.id)
-        values = {"call": call_id, "at": at, "endpoint": uuid4(), "id": uuid4()}
-        for statement in (
-            "INSERT INTO call_steps (call_id, step, started_at, state) VALUES (:call, 'notify', :at, 'done')",
-            "INSERT INTO call_texts (call_id, started_at, config, document) "
-            "VALUES (:call, :at, 'simple', 'x')",
-            "INSERT INTO webhook_endpoints (id, url, title, secret, events, enabled) "
-            "VALUES (:endpoint, '', '', '', '{}', true)",
-            "INSERT INTO webhook_deliveries (id, endpoint_id, call_id, event, body, state) "
-            "VALUES (:id, :endpoint, :call, 'call.ended', '{}', 'delivered')",
-        ):
-            await session.execute(text(statement), values)
-    return call_id
-
-
-async def counts(database: Database, call_id: UUID) -> dict[str, int]:
-    """Rows of a call, by table."""
-    async with database.transaction() as session:
-        found = {
-            table: await session.scalar(
-                text(f"SELECT count(*) FROM {table} WHERE call_id = :call"), {"call": call_id}
-            )
-            for table in TABLES
-        }
-        found["calls"] = await session.scalar(
-            text("SELECT count(*) FROM calls WHERE id = :call"), {"call": call_id}
-        )
-    return {table: int(count or 0) for table, count in found.items()}
-
-
-def files(tmp_path: Path) -> list[str]:
-    return sorted(file.stem for file in (tmp_path / "recordings").rglob("*.flac"))
-
-
-async def scalar(database: Database, statement: str) -> Any:
-    async with database.transaction() as session:
-        return await session.scalar(text(statement))
-
-
 async def test_every_trace_of_a_caller_is_deleted_and_nobody_elses(
-    database: Database, store: LocalFolder, tmp_path: Path
+    database: Database, places: Places
 ) -> None:
-    mine = [await make_call(database, tmp_path, CALLER) for _ in range(2)]
-    other = await make_call(database, tmp_path, OTHER)
+    mine = [await make_call(database, places.folder) for _ in range(2)]
+    other = await make_call(database, places.folder, OTHER)
     before = await counts(database, other)
     assert set(before.values()) == {1}
-    done = await erase_caller(database, store, CALLER, KEY, OURSELVES)
+    done = await erase_caller(database, places, CALLER, KEY, OURSELVES)
     for call_id in mine:
-        assert set((await counts(database, call_id)).values()) == {0}
+        assert await is_gone(database, call_id)
     assert await counts(database, other) == before
-    assert files(tmp_path) == [str(other)]
+    assert files(places.folder) == [str(other)]
     assert (done.rows["calls"], done.rows["turns"], done.files, done.waiting) == (2, 2, 2, 0)
     entry = await scalar(
         database, "SELECT row_to_json(audit_log)::text FROM audit_log WHERE action = 'erase'"
     )
     assert hashed(CALLER, KEY) in entry
     assert CALLER not in entry
-    again = await erase_caller(database, store, CALLER, KEY, OURSELVES)
+    again = await erase_caller(database, places, CALLER, KEY, OURSELVES)
     assert (again.rows.get("calls", 0), again.hash) == (0, done.hash)
 
 
-async def test_a_running_call_is_erased_once_it_is_over(
-    database: Database, store: LocalFolder, tmp_path: Path
-) -> None:
-    call_id = await make_call(database, tmp_path, CALLER, live=True)
-    done = await erase_caller(database, store, CALLER, KEY, OURSELVES)
+async def test_what_is_stored_meanwhile_is_deleted_too(database: Database, places: Places) -> None:
+    call_id = await make_call(database, places.folder)
+    async with asyncio.TaskGroup() as tasks, database.transaction() as storing:
+        await storing.execute(text("SELECT FROM calls WHERE id = :call FOR KEY SHARE"), {"call": call_id})
+        tasks.create_task(erase_caller(database, places, CALLER, KEY, OURSELVES))
+        await asyncio.sleep(0.5)
+        await storing.execute(
+            text(
+                "INSERT INTO call_events (call_id, number, at, name, detail) "
+                "VALUES (:call, 999, now(), 'dtmf', '{}')"
+            ),
+            {"call": call_id},
+        )
+    assert await is_gone(database, call_id)
+
+
+async def test_a_running_call_is_erased_once_it_is_over(database: Database, places: Places) -> None:
+    call_id = await make_call(database, places.folder, live=True)
+    done = await erase_caller(database, places, CALLER, KEY, OURSELVES)
     assert (done.rows.get("calls", 0), done.waiting) == (0, 1)
-    assert await erase_waiting(database, store) == 0
-    async with database.transaction() as session:
-        await write_entries(session, [Entry(9, ended(call_id, at=NOW + timedelta(seconds=5)))], uuid4())
+    assert await erase_waiting(database, places) == 0
+    await end_call(database, call_id)
     async with alone_with(database.engine, call_id):
-        assert await erase_waiting(database, store) == 0  # a worker is at it
-    assert await erase_waiting(database, store) == 1
-    assert set((await counts(database, call_id)).values()) == {0}
-    assert files(tmp_path) == []
-    assert await erase_waiting(database, store) == 0
+        assert await erase_waiting(database, places) == 0  # a worker is at it
+    assert await erase_waiting(database, places) == 1
+    assert await is_gone(database, call_id)
+    assert files(places.folder) == []
+    assert await erase_waiting(database, places) == 0
 
 
-async def test_our_own_number_is_nobodys_to_erase(
-    database: Database, store: LocalFolder, tmp_path: Path
+async def test_a_recording_that_stays_holds_up_no_other_call(
+    database: Database, places: Places, away: Away
 ) -> None:
+    places = replace(places, store=away)
+    calls = [await make_call(database, places.folder) for _ in range(2)]
+    stuck, free = sorted(calls)  # as they are erased
+    live = await make_call(database, places.folder, live=True)
+    away.refused = {key_of(stuck, NOW)}
+    done = await erase_caller(database, places, CALLER, KEY, OURSELVES)
+    assert (done.rows["calls"], done.waiting) == (1, 2)
+    assert await is_gone(database, free)
+    await end_call(database, live)
+    assert await erase_waiting(database, places) == 1
+    assert await is_gone(database, live)
+    assert (await counts(database, stuck))["turns"] == 1
+    away.refused = set()
+    assert await erase_waiting(database, places) == 1
+    assert await is_gone(database, stuck)
+
+
+async def test_all_calls_are_owed_before_the_first_is_erased(
+    database: Database, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = [await make_call(database, places.folder, live=live) for live in (False, False, True)]
+
+    async def killed(*_: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(places.store, "delete", killed)
+        with pytest.raises(ExceptionGroup):
+            await erase_caller(database, places, CALLER, KEY, OURSELVES)
+    await end_call(database, calls[-1])
+    assert await erase_waiting(database, places) == 3
+    for call_id in calls:
+        assert await is_gone(database, call_id)
+
+
+async def test_what_is_owed_outlasts_the_deletion_of_words(database: Database, places: Places) -> None:
+    call_id = await make_call(database, places.folder, at=NOW - timedelta(days=3))
+    async with alone_with(database.engine, call_id):
+        assert (await erase_caller(database, places, CALLER, KEY, OURSELVES)).waiting == 1
+    await apply_retention(database, places, Retention(transcripts=Days(1)))
+    assert await scalar(database, "SELECT string_agg(topic, ' ') FROM outbox") == "erase"
+    assert await erase_waiting(database, places) == 1
+    assert await is_gone(database, call_id)
+
+
+async def test_no_copy_of_the_sound_is_left(database: Database, places: Places, away: Away) -> None:
+    carrier = FakeCarrierRecordings()
+    places = replace(places, store=away, carrier=carrier)
+    waits, moved, carriers, killed, there = [await make_call(database, places.folder) for _ in range(5)]
+    for call_id, change in (
+        (moved, "state = 'kept', store = 'local'"),
+        (carriers, "source = 'carrier'"),
+        (there, "state = 'kept', store = 's3'"),
+    ):
+        await execute(database, f"UPDATE recordings SET {change} WHERE call_id = :call", call=call_id)
+    await away.put(places.folder / key_of(there, NOW), key_of(there, NOW))
+    await execute(database, "DELETE FROM recordings WHERE call_id = :call", call=killed)
+    file = places.folder / key_of(killed, NOW)
+    file.rename(part_of(file))
+    done = await erase_caller(database, places, CALLER, KEY, OURSELVES)
+    assert (done.rows["calls"], done.waiting, done.files) == (5, 0, 4)
+    assert not [file for file in places.folder.parent.rglob("*") if file.is_file()]
+    assert carrier.asked == ["find", "delete"]
+    assert await is_gone(database, waits)
+
+
+async def test_our_own_number_is_nobodys_to_erase(database: Database, places: Places) -> None:
     async with database.transaction() as session:
         await session.execute(text("INSERT INTO agents (name, active_version) VALUES ('parcel', 1)"))
         await session.execute(
@@ -152,14 +169,12 @@ async def test_our_own_number_is_nobodys_to_erase(
             {"number": CALLER},
         )
     with pytest.raises(OwnNumber):
-        await erase_caller(database, store, CALLER, KEY, OURSELVES)
+        await erase_caller(database, places, CALLER, KEY, OURSELVES)
 
 
-async def test_an_administrator_erases_over_http(
-    database: Database, store: LocalFolder, tmp_path: Path
-) -> None:
-    call_id = await make_call(database, tmp_path, CALLER)
-    parts = ApiParts(recordings=store, erasure_key=KEY)
+async def test_an_administrator_erases_over_http(database: Database, places: Places) -> None:
+    call_id = await make_call(database, places.folder)
+    parts = ApiParts(recordings=places, erasure_key=KEY)
     async with api_client(database, Role.OPERATOR, parts) as api:
         assert (await api.post("/erasures", json={"caller": CALLER})).status_code == 403
     async with api_client(database, Role.ADMIN, parts) as api:
@@ -167,75 +182,10 @@ async def test_an_administrator_erases_over_http(
         done = await api.post("/erasures", json={"caller": CALLER})
     assert done.status_code == 200
     assert done.json()["rows"]["calls"] == 1
-    assert set((await counts(database, call_id)).values()) == {0}
+    assert await is_gone(database, call_id)
 
 
-async def test_recordings_words_and_calls_go_when_their_time_is_over(
-    database: Database, store: LocalFolder, tmp_path: Path
-) -> None:
-    old = NOW - timedelta(days=40)
-    await _partitions_from(database, old)
-    first = await make_call(database, tmp_path, CALLER, at=old)
-    new = await make_call(database, tmp_path, CALLER)
-    kept = Retention(recordings=Days(30))
-    await apply_retention(database, store, kept)
-    assert files(tmp_path) == [str(new)]
-    assert (await counts(database, first))["turns"] == 1
-
-    await apply_retention(database, store, Retention(transcripts=Days(30)))
-    left = await counts(database, first)
-    assert {table for table, count in left.items() if count} == {"calls", "turns", "legs"}
-    words = await scalar(database, f"SELECT caller_text || heard_text FROM turns WHERE call_id = '{first}'")
-    assert words == ""
-
-    await apply_retention(database, store, Retention(calls=Days(30, {"parcel": 60})))
-    assert (await counts(database, first))["calls"] == 1  # its agent keeps them longer
-    await apply_retention(database, store, Retention(calls=Days(30, {"other": 0})))
-    assert set((await counts(database, first)).values()) == {0}
-    assert set((await counts(database, new)).values()) == {1}
-
-
-async def test_months_that_are_over_for_everybody_go_whole(
-    database: Database, store: LocalFolder, tmp_path: Path
-) -> None:
-    this_month = NOW.replace(day=1, hour=0, minute=0, second=0)
-    last_month = (this_month - timedelta(days=1)).replace(day=1)
-    old = last_month - timedelta(minutes=5)
-    await _partitions_from(database, old)
-    first = await make_call(database, tmp_path, CALLER, at=old)
-    await _add_turn(
-        database, first, last_month + timedelta(minutes=5)
-    )  # the call went on into the next month
-    other = await make_call(database, tmp_path, CALLER, at=last_month + timedelta(days=2))
-    done = await apply_retention(database, store, Retention(calls=Days((NOW - last_month).days)))
-    assert done["calls"]["calls_partitions"] == done["calls"]["turns_partitions"] == 1
-    assert set((await counts(database, first)).values()) == {0}
-    assert set((await counts(database, other)).values()) == {1}
-    assert files(tmp_path) == [str(other)]
-    left = await scalar(database, "SELECT count(*) FROM pg_class WHERE relname LIKE 'turns_before_%'")
-    assert left == 0
-    await make_call(database, tmp_path, CALLER)
-
-
-async def _add_turn(database: Database, call_id: UUID, at: datetime) -> None:
-    async with database.transaction() as session:
-        await write_entries(session, [Entry(5, turn(call_id, 7, at=at))], uuid4())
-
-
-async def _partitions_from(database: Database, begin: datetime) -> None:
-    """The partitions of an installation that was new then: the first one ends with that month."""
-    async with database.transaction() as session:
-        for table in ("call_steps", "call_texts", "call_events", "turns", "legs", "calls"):
-            parts = text(
-                "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(:table)"
-            )
-            for part in list(await session.scalars(parts, {"table": table})):
-                await session.execute(text(f"DROP TABLE {part}"))
-            ends = (begin.replace(day=1, hour=0, minute=0, second=0) + timedelta(days=32)).replace(day=1)
-            await session.execute(
-                text(
-                    f"CREATE TABLE {table}_before_{ends:%Y_%m} PARTITION OF {table} "
-                    f"FOR VALUES FROM (MINVALUE) TO ('{ends.isoformat()}')"
-                )
-            )
-        await make_partitions(session)
+async def test_a_call_that_is_gone_is_owed_no_more(database: Database, places: Places) -> None:
+    await execute(database, "INSERT INTO outbox (topic, call_id) VALUES ('erase', :call)", call=uuid4())
+    assert await erase_waiting(database, places) == 0
+    assert await scalar(database, "SELECT count(*) FROM outbox") == 0

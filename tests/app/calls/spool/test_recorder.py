@@ -6,7 +6,7 @@ import asyncio
 import errno
 import gc
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -18,9 +18,11 @@ from app.calls import recorder as module
 from app.calls.presence import Presence
 from app.calls.recorder import Recorder
 from app.calls.spool import writer as spool_writer
+from app.calls.spool.codec import decode
 from app.calls.spool.folder import states
 from app.calls.spool.replay import SpoolReplay
 from app.calls.spool.spool import Spool
+from app.calls.writing.rows import Entry
 from app.db.session import Database
 from tests.app.calls.conftest import running
 from tests.app.calls.events import ended, noted, started, turn, whole_call
@@ -85,6 +87,52 @@ async def test_an_outage_longer_than_memory_loses_nothing(
     assert await stored(database) == [820, 1640, 820]
     assert {reason: lost(reason) for reason in before} == before
     assert states(root) == []
+
+
+async def test_what_waits_is_on_the_disk_while_the_database_catches_up(
+    database: Database, presence: Presence, relay: Relay, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is full when the database comes back, and the spool's ticks pass before calls go on."""
+    monkeypatch.setattr(module, "BATCH_SIZE", 10)
+    monkeypatch.setattr(spool_writer, "TICK_SECONDS", 0.01)
+    batches = asyncio.Semaphore(0)
+    async with spooling(relay, presence, root) as recorder:
+        store = recorder._storing.store
+
+        async def when_let(batch: Sequence[Entry]) -> None:
+            await batches.acquire()
+            await store(batch)
+
+        monkeypatch.setattr(recorder._storing, "store", when_let)
+        for _ in range(4):
+            for event in whole_call():
+                recorder.record(event)
+        await until_written(recorder, 20)
+        monkeypatch.setattr(spool_writer, "SEGMENT_BYTES", size_of_file(root))
+        for total in (25, 30, 35):
+            batches.release()
+            await asyncio.sleep(0.1)
+            for event in whole_call():
+                recorder.record(event)
+            await until_written(recorder, total)
+            assert missing(recorder, root, total) == set()
+        for _ in range(10):
+            batches.release()
+        assert await recorder.flush(10) == 0
+    assert await stored(database) == [7, 14, 7]
+    assert states(root) == []
+
+
+def size_of_file(root: Path) -> int:
+    (file,) = root.rglob("*.events")
+    return file.stat().st_size
+
+
+def missing(recorder: Recorder, root: Path, total: int) -> set[int]:
+    """Events that neither the database nor the spool has."""
+    found = {entry.number for file in root.rglob("*.events") for entry in decode(file.read_bytes()).entries}
+    assert recorder._spool
+    return set(range(recorder._spool._stored + 1, total + 1)) - found
 
 
 async def test_a_hanging_database_is_waited_for(

@@ -23,7 +23,7 @@ from app.calls.presence import Presence
 from app.calls.recorder import Recorder
 from app.calls.service import close_abandoned
 from app.calls.spool.codec import encode, encode_stored
-from app.calls.spool.folder import SpoolFolder, spool_paths
+from app.calls.spool.folder import SpoolFolder, damaged_files, delete_damaged, spool_paths
 from app.calls.spool.replay import SpoolReplay
 from app.calls.writing.rows import Entry
 from app.db.session import Database
@@ -156,6 +156,24 @@ async def test_damage_costs_what_is_damaged(database: Database, root: Path) -> N
     assert "parcel" not in str(logs)
 
 
+def test_damaged_files_are_deleted_when_they_are_old(tmp_path: Path) -> None:
+    """By when callers said what is in them, not by when they were found."""
+    folder = leave(tmp_path, b"old")
+    (file,) = folder.files()
+    kept = [folder.set_aside(file)]
+    folder.file_for(7).write_bytes(b"new")
+    kept.append(folder.set_aside(folder.file_for(7)))
+    now = datetime.now(UTC)
+    os.utime(kept[0], ((now - timedelta(days=31)).timestamp(),) * 2)
+    assert damaged_files(tmp_path) == sorted(kept)
+    assert delete_damaged(tmp_path, now - timedelta(days=32)) == 0
+    assert delete_damaged(tmp_path, now - timedelta(days=30)) == 1
+    assert damaged_files(tmp_path) == kept[1:]
+    assert folder.path.exists()
+    folder.release()
+    assert delete_damaged(tmp_path / "none", now) == 0
+
+
 @pytest.mark.parametrize("content", [b"", b"\0" * 5000, b"\xf5TL\x01", os.urandom(3000)])
 async def test_any_file_is_survived(database: Database, root: Path, content: bytes) -> None:
     call = whole_call()
@@ -221,6 +239,34 @@ async def test_a_spool_is_stored_by_one_process(database: Database, root: Path) 
     assert await stored(database) == [5, 10, 5]
     assert spool_paths(root) == [living.path]
     living.release()
+
+
+async def test_a_spool_that_cannot_be_read_holds_up_no_other(database: Database, root: Path) -> None:
+    """One that cannot be locked, and one that cannot be read when it is asked what waits in it."""
+    unlockable, unreadable, good = sorted(uuid4() for _ in range(3))
+    (root / str(unlockable) / "lock").mkdir(parents=True)
+    folder = leave(root, whole_call(), instance_id=unreadable)
+    folder.file_for(9).mkdir()
+    folder.release()
+    leave(root, whole_call(), instance_id=good).release()
+    before = REGISTRY.get_sample_value("trunkline_spool_failures_total", {"reason": "read"}) or 0.0
+    with capture_logs() as logs:
+        assert await SpoolReplay(database, root).once() == 1
+    assert await stored(database) == [1, 2, 1]
+    assert [path.name for path in spool_paths(root)] == [str(unlockable), str(unreadable)]
+    assert [log["spool"] for log in logs if log["log_level"] == "error"] == [
+        str(root / str(unlockable)),
+        str(root / str(unreadable)),
+    ]
+    assert (REGISTRY.get_sample_value("trunkline_spool_failures_total", {"reason": "read"}) or 0) > before
+
+
+async def test_a_root_that_cannot_be_read_is_said(database: Database, tmp_path: Path) -> None:
+    root = tmp_path / "lock"
+    os.close(os.open(root, os.O_CREAT))
+    with capture_logs() as logs:
+        assert await SpoolReplay(database, root).once() == 0
+    assert [log["spool"] for log in logs] == [str(root)]
 
 
 async def test_it_looks_again_and_again(

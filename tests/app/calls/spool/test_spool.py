@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from app.calls.spool import spool as spool_module
 from app.calls.spool import writer as module
 from app.calls.spool.codec import decode
-from app.calls.spool.folder import SpoolFolder, SpoolUnavailable, states
+from app.calls.spool.folder import SpoolFolder, SpoolUnavailable, first_number, states
 from app.calls.spool.spool import Spool
 from app.calls.spool.writer import SpoolWriter
 from app.calls.writing.rows import Entry
@@ -250,13 +250,30 @@ async def test_events_are_read_back_from_any_number(tmp_path: Path, monkeypatch:
                 entries, end = await spool.read(end, 100)
                 numbers += [entry.number for entry in entries]
             assert numbers == list(range(after + 1, 101))
-        spool.stored(50)
-        await until(lambda: len(list(tmp_path.rglob("*.events"))) < 30)
-        entries, end = await spool.read(
-            10, 100
-        )  # nobody asks for what is stored; what is gone is passed over
-        assert end > 10
         spool.stored(100)
+
+
+async def test_what_is_stored_while_it_is_looked_for_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SEGMENT_BYTES", 2000)
+    async with Spool(tmp_path, uuid4()) as spool:
+        for number in range(1, 31):
+            spool.append(Entry(number, turn(CALL, number)))
+            if not number % 5:
+                await until(lambda number=number: spool.written == number)  # type: ignore[misc]
+        listed = spool._folder.files()
+        spool.stored(20)
+        await until(lambda: len(spool._folder.files()) < len(listed))
+        monkeypatch.setattr(SpoolFolder, "files", lambda _: listed)
+        entries, end = await spool.read(0, 30)
+        assert (entries, end) == ([], first_number(listed[1]) - 1)
+        monkeypatch.undo()
+        left = spool._folder.files()
+        assert await spool.read(end, 30) == ([], first_number(left[0]) - 1)
+        entries, _ = await spool.read(first_number(left[0]) - 1, 30)
+        assert entries[0].number == first_number(left[0])
+        spool.stored(30)
 
 
 async def test_a_stalled_disk_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,6 +318,30 @@ def hang(go_on: threading.Event) -> None:
     go_on.wait(10)
 
 
+async def test_a_disk_that_hangs_while_the_database_works_costs_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalled, go_on = threading.Event(), threading.Event()
+
+    def stall(_file: int) -> None:
+        stalled.set()
+        go_on.wait(10)
+
+    monkeypatch.setattr(module, "SYNC_SECONDS", 0.01)
+    monkeypatch.setattr(spool_module, "SpoolWriter", lambda folder: SpoolWriter(folder, stall))
+    async with Spool(tmp_path, uuid4()) as spool:
+        spool.append(Entry(1, noted(CALL)))
+        await until(stalled.is_set)
+        for number in range(2, 2002):
+            spool.append(Entry(number, noted(CALL)))
+            spool.stored(number - 10)
+        assert len(spool._inbox) == 10
+        go_on.set()
+        await until(lambda: spool.written == 2001)
+        spool.stored(2001)
+    assert states(tmp_path) == []
+
+
 async def test_a_broken_spool_is_said_once_and_ends_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,6 +354,8 @@ async def test_a_broken_spool_is_said_once_and_ends_nothing(
             spool.append(Entry(1, noted(CALL)))
             await until(lambda: bool(logs))
             spool.append(Entry(2, noted(CALL)))
+            spool.stored(1)
+            assert not spool._inbox
             assert states(tmp_path)[0].alive  # nobody takes it over while its process lives
     assert len(logs) == 1
 

@@ -9,7 +9,7 @@ from app.engines.errors import EngineError, EngineUnavailable
 from app.engines.fallback.language_model import FallbackLanguageModel
 from app.engines.llm.script import Intent, Script
 from app.engines.ports import Delta, Message, Outage, ReplyRequest, TextDelta, ToolCall, ToolSpec
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 from tests.fakes.language_model import FakeLanguageModel, Step
 
 WORDS = ("Your ", "parcel ", "is ", "out ", "for ", "delivery ", "today.")

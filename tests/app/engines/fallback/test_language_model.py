@@ -16,7 +16,7 @@ from app.engines.llm.scripted import ScriptedLanguageModel
 from app.engines.patience import Patience
 from app.engines.ports import Delta, Message, Outage, Refusal, ReplyRequest, ToolCall, Working
 from app.voice import profile
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 from tests.app.engines.fallback.models import (
     ASK,
     DOWN,

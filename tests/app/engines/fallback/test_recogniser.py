@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.engines.errors import EngineError, EngineUnavailable, RequestRefused
+from app.engines.errors import EngineError, RequestRefused
 from app.engines.fallback.recogniser import FallbackRecogniser
 from app.engines.ports import HELD_SAMPLES, Expectation, RecognitionHints, Transcript
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 from telephony.media.frame import Samples
 from tests.fakes.clock import run_virtual
 from tests.fakes.recogniser import FakeRecogniser, FakeRecogniserStream
@@ -271,7 +271,7 @@ def test_one_that_does_not_take_the_hints_is_passed_over() -> None:
     run_virtual(work())
 
 
-def test_a_language_that_is_refused_is_the_calls_fault_and_found_out_at_the_start() -> None:
+def test_a_language_that_every_recogniser_refuses_is_refused_and_no_engine_is_given_up() -> None:
     async def work() -> None:
         first, second = Ears("first"), Ears("second")
         caller = Caller(first, second)
@@ -281,8 +281,12 @@ def test_a_language_that_is_refused_is_the_calls_fault_and_found_out_at_the_star
         assert caller.shared.standings[0].state == "closed"
         for candidate in caller.shared.roster.candidates:
             candidate.started = True
-        with pytest.raises(EngineUnavailable, match="first: it understands English"):
+        await caller.shared.prepare(HINTS)  # the second one takes them
+        assert (first.prepared, second.prepared) == ([], [HINTS, HINTS])  # and hears a trial
+        second.refuses = True
+        with pytest.raises(RequestRefused, match="first: it understands English"):
             await caller.shared.prepare(HINTS)
+        assert {one.state for one in caller.shared.standings} == {"closed"}
         await caller.stream.close()
 
     run_virtual(work())

@@ -15,7 +15,7 @@ from app.engines.errors import EngineError, RequestRefused
 from app.engines.fallback.synthesiser import FallbackSynthesiser
 from app.engines.ports import SpeechChunk, VoiceSpec, WordMark
 from app.voice.playout import Playout
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 from tests.fakes.clock import run_virtual
 from tests.fakes.synthesiser import FakeSynthesiser
 

@@ -12,7 +12,7 @@ from app.engines.fallback.language_model import FallbackLanguageModel
 from app.engines.llm.script import Intent, Script
 from app.engines.llm.scripted import ScriptedLanguageModel
 from app.engines.ports import LanguageModel, Message, Refusal, ReplyRequest, ToolCall, Working
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 from tests.app.engines.fallback.models import (
     ASK,
     DOWN,

@@ -14,7 +14,7 @@ from app.engines.fallback.translator import FallbackTranslator
 from app.engines.llm.scripted import ScriptedLanguageModel
 from app.engines.mt.llm import LlmTranslator
 from app.engines.ports import TranslationRequest
-from config.settings import FallbackSettings
+from config.engines import FallbackSettings
 from tests.fakes.clock import run_virtual
 from tests.fakes.language_model import FakeLanguageModel, Step
 from tests.fakes.translator import FakeTranslator

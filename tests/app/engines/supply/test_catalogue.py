@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from app.engines.supply.catalogue import CATALOGUE, CatalogueError, read_catalogue
-from config.settings import PROFILES, EngineSettings, Settings
+from config.engines import EngineSettings
+from config.settings import PROFILES, Settings
 
 MODEL: dict[str, Any] = {
     "name": "m", "engine": "vosk", "licence": "MIT", "languages": ["en"], "about": "x", "source": "y",

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from app.engines import build
 from app.engines.supply.catalogue import Catalogue, Model, ModelFile
 from app.engines.supply.needs import Need, known_engines, needs
-from config.settings import EngineSettings, OpenAISettings
+from config.engines import EngineSettings, OpenAISettings
 
 CATALOGUE = Catalogue((
     Model(

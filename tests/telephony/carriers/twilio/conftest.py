@@ -231,7 +231,7 @@ async def serving(handler: CallHandler, **changes: Any) -> AsyncIterator[tuple[s
         origin=PUBLIC,
         token_seconds=60.0,
         fallback_number="",
-        busy_sentence="All lines are busy.",
+        busy_sentence=lambda: "All lines are busy.",
         limits=LIMITS,
     )
     carrier = TwilioCarrier(replace(settings, **changes), handler)

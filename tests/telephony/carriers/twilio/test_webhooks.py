@@ -248,3 +248,14 @@ async def test_a_call_without_an_id_is_refused(far_end: FarEnd, sid: str) -> Non
 async def test_the_path_is_signed_so_no_slash_is_added(far_end: FarEnd) -> None:
     answer = await far_end.client.post(f"{far_end.base}/voice/twilio/incoming/")
     assert answer.status_code == 404
+
+
+_SENTENCES = ["All lines are busy.", "We are closed for today."]
+
+
+@pytest.mark.parametrize("far_end", [{"busy_sentence": iter(_SENTENCES).__next__}], indirect=True)
+async def test_the_sentence_for_busy_lines_is_asked_for_each_time(far_end: FarEnd) -> None:
+    far_end.handler.admits = False
+    for sentence in _SENTENCES:
+        answer = await far_end.post("incoming", {"CallSid": call_sid(), **CALL})
+        assert f"<Say>{sentence}</Say>" in answer.text

@@ -9,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.calls.models import Call
 from app.postcall.classification import disposition_of, fields_of
+from app.postcall.patterns import find_patterns, mismatch
 from app.postcall.record import FinishedCall
-from app.postcall.schema import NONE_FITS, classification_schema, wrong_fields
+from app.postcall.schema import NONE_FITS, classification_schema, wrong_date
 from app.postcall.steps import SKIPPED, Done
 from app.tasks.tools import Tools
 
@@ -24,10 +25,11 @@ async def classify(call: FinishedCall, tools: Tools) -> Done:
         found = await _ask(call, tools)
     else:
         disposition, reason = disposition_of(call)
+        finds = await find_patterns(after.fields, [said.caller_text for said in call.said])
         found = {
             "disposition": disposition,
             "reason": reason,
-            "fields": fields_of(call),
+            "fields": fields_of(call, finds),
             "by": "rules",
         }
 
@@ -41,8 +43,9 @@ async def classify(call: FinishedCall, tools: Tools) -> Done:
 async def _ask(call: FinishedCall, tools: Tools) -> dict[str, Any]:
     after = call.profile.after
 
-    def check(answer: dict[str, Any]) -> str:
-        return wrong_fields(answer.get("fields", {}), after.fields)
+    async def check(answer: dict[str, Any]) -> str:
+        values = answer.get("fields", {})
+        return wrong_date(after.fields, values) or await mismatch(after.fields, values)
 
     judge = await tools.judge()
     answer = await judge.ask(call, _question(call), classification_schema(after), check)

@@ -1,4 +1,4 @@
-"""Step: the customer's systems are told. The message is written down here; ``deliver_webhooks`` sends it."""
+"""Step: the customer's systems are told. The message is written here; ``app.webhooks.sending`` sends it."""
 
 from __future__ import annotations
 

@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.calls.models import Call, CallEvent, Turn
 from app.postcall import repository
-from app.postcall.plan import REDACT
+from app.postcall.models import CallStep
+from app.postcall.plan import FINALISE, REDACT
 from app.postcall.record import FinishedCall
 from app.postcall.steps import SKIPPED, Done, StepFailed
-from app.privacy.find import find, find_in_text
+from app.privacy.find import find
 from app.privacy.models import Finding, RedactedTurn, Side
 from app.privacy.redact import redact as redacted
-from app.privacy.redact import redact_text
 from app.recordings.blocks import AGENT, CALLER
 from app.recordings.flac import NotAudio
 from app.recordings.inspection import FileFacts
 from app.recordings.models import Recording
+from app.recordings.shifts import heard
 from app.recordings.silencing import SilentSpan, silence
 from app.recordings.stores import NotStored, StoreError
 from app.tasks.tools import Tools
+from app.voice.events import WORDS_IN_NOTES
 
 _CHANNELS = {Side.CALLER: CALLER, Side.BACKCHANNEL: CALLER, Side.HEARD: AGENT}
+_LONGEST = 1_000_000.0  # seconds; no recording is as long
+_OUT = "*"  # for a note's words and keys
+
+_Span: TypeAlias = tuple[int, float, float | None]
+"""Channel, begin and end in seconds of the media clock; ``None``: to the recording's end."""
 
 
 async def redact(call: FinishedCall, tools: Tools) -> Done:
-    """Take it out, where the agent's profile asks for it."""
+    """Take it out, where the agent's profile asks for it. Raises ``StepFailed``."""
+    if call.unread:
+        raise StepFailed(f"whether personal data is to be taken out is not known: {call.unread}")
     if not call.profile.after.redact:
         return SKIPPED
     entities = await tools.entities()
-    findings = await asyncio.to_thread(find, call.said, call.language, entities=entities)
+    regions = tools.settings.privacy.regions
+    findings = await asyncio.to_thread(find, call.said, call.language, regions=regions, entities=entities)
     turns = await asyncio.to_thread(redacted, call.said, findings)
     async with tools.database.transaction() as session:
         before = await repository.result_of(session, call.id, call.started_at, REDACT)
@@ -45,14 +56,18 @@ async def redact(call: FinishedCall, tools: Tools) -> Done:
         )
     # What was found once is no longer in the words; the recording may be another one by now.
     spans = _spans(findings, (before or {}).get("spans", ()))
-    facts = await _silenced(recording, spans, tools)
-    unplaced = sum(finding.audio is None and finding.side is not Side.REPLY for finding in findings)
+    facts: FileFacts | None = None
+    if recording is not None:
+        try:
+            facts = await _silenced(recording, spans, tools)
+        except NotStored:
+            recording = None  # deleted, and its row soon is
 
     async def write(session: AsyncSession) -> None:
         await _write_turns(session, call, turns)
         await _write_events(session, call)
         if recording is not None:
-            await _write_recording(session, recording, facts)
+            await _write_recording(session, call, recording, facts)
         await session.execute(
             update(Call)
             .where(Call.id == call.id, Call.started_at == call.started_at)
@@ -60,34 +75,54 @@ async def redact(call: FinishedCall, tools: Tools) -> Done:
         )
 
     counts = Counter((before or {}).get("found", {})) + Counter(str(finding.kind) for finding in findings)
-    return Done({"found": dict(counts), "spans": spans, "without_time": unplaced}, write)
+    return Done({"found": dict(counts), "spans": spans}, write)
 
 
-def _spans(findings: Sequence[Finding], before: Sequence[Any]) -> list[list[float]]:
-    """Channel, begin, end; those that were found before among them."""
-    spans = {(int(channel), float(begin), float(end)) for channel, begin, end in before}
+def _spans(findings: Sequence[Finding], before: Sequence[Any]) -> list[_Span]:
+    """Where it was said; what was found before is among it."""
+    spans = {
+        (int(channel), float(begin), None if end is None else float(end)) for channel, begin, end in before
+    }
     for finding in findings:
         if finding.audio is not None and finding.side in _CHANNELS:
-            begin, end = finding.audio
-            spans.add((_CHANNELS[finding.side], round(begin, 3), round(end, 3)))
-    return [list(span) for span in sorted(spans)]
+            begin, end = (round(time, 3) if math.isfinite(time) else None for time in finding.audio)
+            spans.add((_CHANNELS[finding.side], begin or 0.0, end))
+    return sorted(spans, key=lambda span: (*span[:2], span[2] or math.inf))
 
 
-async def _silenced(recording: Recording | None, spans: list[list[float]], tools: Tools) -> FileFacts | None:
-    """Make the recording silent there; ``None``: nothing is to be changed. Done again, it changes nothing."""
-    if recording is None or not spans or not recording.size_bytes:
+async def _silenced(recording: Recording, spans: Sequence[_Span], tools: Tools) -> FileFacts | None:
+    """Make the recording silent there; ``None``: nothing is to be changed. Done again, it changes nothing.
+
+    Raises ``NotStored``, ``StepFailed``.
+    """
+    if not spans or not recording.size_bytes:
         return None
-    silent = [SilentSpan(int(channel), begin, end) for channel, begin, end in spans]
+    silent = [each for span in spans for each in _in_recording(recording, span)]
     try:
         return await silence(tools.places.store, recording.path, silent, tools.places.folder)
     except NotStored:
-        return None
+        raise
     except (StoreError, OSError) as error:
         raise StepFailed(
             f"the recording could not be made silent ({type(error).__name__}); try again"
         ) from error
     except NotAudio as error:
         raise StepFailed("the recording cannot be read, so nothing of it can be made silent") from error
+
+
+def _in_recording(recording: Recording, span: _Span) -> Iterator[SilentSpan]:
+    """Where the recording has what was said then: anywhere, where its clock is not known.
+
+    A carrier may give both voices on one channel, or in another order: both become silent.
+    """
+    channel, begin, end = span
+    if recording.shifts is None:
+        places = [(0.0, _LONGEST)]
+    else:
+        places = list(heard(begin, math.inf if end is None else end, recording.shifts[channel]))
+    for first, last in places:
+        for each in (CALLER, AGENT) if recording.source == "carrier" else (channel,):
+            yield SilentSpan(each, first, min(last, _LONGEST))
 
 
 async def _write_turns(session: AsyncSession, call: FinishedCall, turns: Sequence[RedactedTurn]) -> None:
@@ -111,27 +146,30 @@ async def _write_turns(session: AsyncSession, call: FinishedCall, turns: Sequenc
 
 
 async def _write_events(session: AsyncSession, call: FinishedCall) -> None:
-    """Keys may be a card's number, and a backchannel is what the caller said."""
+    """Notes lose their words and keys: a key may be a card's, and words are in the turns."""
     for event in call.events:
-        detail = dict(event.detail)
-        match event.name:
-            case "dtmf":
-                detail["digit"] = "*"
-            case "backchannel" if isinstance(detail.get("text"), str):
-                spans = find_in_text(detail["text"], call.said, call.language)
-                detail["text"] = redact_text(detail["text"], spans)
-        if detail != event.detail:
-            await session.execute(
-                update(CallEvent)
-                .where(
-                    CallEvent.call_id == call.id, CallEvent.number == event.number, CallEvent.at == event.at
-                )
-                .values(detail=detail)
-            )
+        key = WORDS_IN_NOTES.get(event.name, "")
+        if event.detail.get(key, _OUT) == _OUT:
+            continue
+        await session.execute(
+            update(CallEvent)
+            .where(CallEvent.call_id == call.id, CallEvent.number == event.number, CallEvent.at == event.at)
+            .values(detail={**event.detail, key: _OUT})
+        )
 
 
-async def _write_recording(session: AsyncSession, recording: Recording, facts: FileFacts | None) -> None:
+async def _write_recording(
+    session: AsyncSession, call: FinishedCall, recording: Recording, facts: FileFacts | None
+) -> None:
     values: dict[str, Any] = {"redacted": True}
     if facts is not None:
         values |= {"size_bytes": facts.size_bytes, "sha256": facts.sha256}
+        changed = func.jsonb_build_object("size_bytes", facts.size_bytes)
+        await session.execute(
+            update(CallStep)
+            .where(
+                CallStep.call_id == call.id, CallStep.started_at == call.started_at, CallStep.step == FINALISE
+            )
+            .values(result=CallStep.result.op("||")(changed))
+        )
     await session.execute(update(Recording).where(Recording.id == recording.id).values(**values))

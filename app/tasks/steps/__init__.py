@@ -1,0 +1,1 @@
+"""The steps of the work after a call, one file each."""
