@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from app.recordings.ports import CarrierRecordings, Places
 from app.recordings.stores import Bucket, LocalFolder
-from config.secrets import SecretsError, complete_secrets
+from config.secrets import read_secrets
 from config.settings import Settings
 from telephony.carriers.twilio.recordings import TwilioRecordings
 from telephony.carriers.twilio.signature import TwilioCredentials
 
 
 def build_places(settings: Settings) -> Places:
-    """The store that new recordings go to, and the one that old ones may be in. Connects to nothing."""
+    """The store that new recordings go to, and the one that old ones may be in. Connects to nothing.
+
+    Raises ``SecretsError`` where stored secrets cannot be read.
+    """
     folder = settings.recordings_dir
     local, bucket = LocalFolder(folder), _bucket(settings)
     if bucket is None:
@@ -38,10 +41,9 @@ def _bucket(settings: Settings) -> Bucket | None:
 
 def _carrier(settings: Settings) -> CarrierRecordings | None:
     """The carrier whose recordings are fetched; ``None`` without an account."""
-    try:
-        complete_secrets(settings)
-    except SecretsError:
-        return None
+    read_secrets(settings)
     twilio = settings.twilio
+    if not twilio.account_sid or not twilio.auth_token:
+        return None
     credentials = TwilioCredentials(twilio.account_sid, twilio.auth_token.get_secret_value())
     return TwilioRecordings(credentials, settings.origin, twilio.api_url)

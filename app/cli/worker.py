@@ -11,9 +11,7 @@ from config.logging import configure_logging
 
 
 def worker(
-    clock: Annotated[
-        bool, typer.Option("--clock/--no-clock", help="Also do what is due at times.")
-    ] = True,
+    clock: Annotated[bool, typer.Option("--clock/--no-clock", help="Also do what is due at times.")] = True,
     child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
 ) -> None:
     """Do the work after calls, until interrupted. Without a broker, `trunkline run` starts one itself."""

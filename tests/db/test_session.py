@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from app.db import session
 from app.db.errors import DatabaseError, DatabaseUnavailable, DatabaseUrlError
 from app.db.session import Database, describe, is_away, normalise_url, public_url, sqlstate
 from app.db.start import open_database
@@ -107,3 +109,16 @@ async def test_json_is_stored_as_it_is(database: Database) -> None:
         )
         found = await session.scalar(text("SELECT profile FROM agent_versions"))
     assert found == {"greeting": "Grüß Gott 你好", "n": 1.5}
+
+
+async def test_an_unhurried_connection_gives_no_statement_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "create_engine", partial(session.create_engine, statement_seconds=0.1))
+    database, long = Database(database_url), text("SELECT pg_sleep(0.3)")
+    with pytest.raises(TimeoutError):
+        async with database.transaction() as transaction:
+            await transaction.execute(long)
+    async with database.unhurried() as connection:
+        await connection.execute(long)
+    await database.close()

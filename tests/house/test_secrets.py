@@ -8,6 +8,7 @@ from threading import Barrier
 
 import pytest
 
+from app.places import build_places
 from config.secrets import SecretsError, complete_secrets, read_secrets
 from config.settings import Settings
 
@@ -33,6 +34,7 @@ def test_who_only_reads_them_makes_none(tmp_path: Path) -> None:
     worker = Settings(data_dir=tmp_path)
     assert len(read_secrets(worker)) == 3
     assert not worker.twilio.account_sid
+    assert build_places(worker).carrier is None  # a worker that is started first
     assert list(tmp_path.iterdir()) == []
 
     web = Settings(data_dir=tmp_path)
