@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 
 from bench.talk import utterances
+from telephony.simulator.caller import finished
 from telephony.simulator.carrier import Carrier
 from telephony.simulator.phone import Phone
 from tests.e2e.conftest import stored_calls
@@ -56,10 +57,10 @@ async def test_a_sentence_waits_until_the_caller_has_spoken(carrier: Carrier, ap
 
     async def caller(phone: Phone) -> None:
         await phone.wait(1.0)
-        phone.speak(said)
+        spoken = phone.speak(said)
         await phone.wait(0.8)  # the agent has heard by now that somebody speaks
         speaking.set()
-        await phone.wait(22)
+        await phone.until(finished(phone, spoken.end, 4.0), 22)
 
     async def operator() -> None:
         await speaking.wait()

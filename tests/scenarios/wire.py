@@ -37,7 +37,7 @@ from tests.scenarios.scenario import Scenario
 from tests.scenarios.stage import LEAD_SECONDS, Stage
 from tests.scenarios.took import Took
 
-AT_ONCE = 12
+AT_ONCE = 18
 """Calls held at the same time."""
 
 STILL_SECONDS = 0.05
