@@ -19,24 +19,29 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.models import AgentVersion
 from app.calls.models import Call
 from app.calls.repository import CallFilter
 from app.calls.texts import UNKNOWN, config_of
+from app.db.session import sqlstate
 
 READ_FIRST = 1000
 """Texts that are read in order of time; words in more than a twentieth of them fill a page so."""
 
 FIRST_SPAN = timedelta(days=1)
-ENOUGH_SECONDS = 0.07
+ENOUGH_SECONDS = 0.09
+LEAST_SECONDS = 0.005  # in less nothing is found
 
 _LOWEST, _HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
 
 Place = tuple[datetime, UUID]
 """When a call began, and its id: what orders calls."""
 
+_LIMIT = text("SELECT set_config('statement_timeout', :most, true)")
+_CANCELLED = "57014"
 _SOME = text("SELECT min(started_at), max(started_at) FROM call_texts")
 
 # OFFSET 0 keeps PostgreSQL from joining all calls with all texts: each match looks up its call, in the one
@@ -79,7 +84,7 @@ async def search_calls(
 ) -> Found:
     """At most ``limit`` of the calls that a filter with words lets pass, from the place ``after`` on."""
     clock = asyncio.get_running_loop().time
-    began = clock()
+    enough = clock() + ENOUGH_SECONDS
     first, last = (await session.execute(_SOME)).one()
     if first is None:
         return Found([], None)
@@ -92,14 +97,16 @@ async def search_calls(
     if len(found) <= limit:
         found = []
         for since, until in _spans(first, last, descending=descending):
-            asked = clock()
-            found += await search.page(_BY_INDEX, since, until, limit + 1 - len(found))
+            most = limit + 1 - len(found)
+            # The first span is read whatever it takes, so that each page comes further.
+            seconds = enough - clock() if on else None
+            more = await search.page_within(seconds, _BY_INDEX, since, until, most)
+            if more is None:
+                break
+            found += more
             if len(found) > limit:
                 break
             on = (since, _LOWEST) if descending else (until, _HIGHEST)
-            now = clock()
-            if now - began + 2 * (now - asked) > ENOUGH_SECONDS:  # the next span is twice as long
-                break
         else:
             on = None
     query = select(Call).where(Call.id.in_(found[:limit]), Call.started_at.between(first, last))
@@ -146,6 +153,26 @@ class _Search:
         statement = _PAGE.format(found=how.format(**self._parts), **self._parts)
         values = {**self._values, "since": since, "until": until, "most": most}
         return list(await self._session.scalars(text(statement), values))
+
+
+    async def page_within(
+        self, seconds: float | None, how: str, since: datetime, until: datetime, most: int
+    ) -> list[UUID] | None:
+        """The same; ``None`` where it takes longer than ``seconds``."""
+        if seconds is None:
+            return await self.page(how, since, until, most)
+        if seconds < LEAST_SECONDS:
+            return None
+        try:
+            async with self._session.begin_nested():
+                await self._session.execute(_LIMIT, {"most": f"{seconds * 1000:.0f}"})
+                found = await self.page(how, since, until, most)
+                await self._session.execute(_LIMIT, {"most": "0"})
+        except DBAPIError as error:
+            if sqlstate(error) != _CANCELLED:
+                raise
+            return None
+        return found
 
 
 async def _configs(session: AsyncSession) -> list[str]:

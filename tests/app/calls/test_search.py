@@ -11,6 +11,7 @@ import pytest
 from httpx import AsyncClient
 from sqlalchemy import text
 
+from app.calls import search
 from app.calls.texts import index_words
 from app.db.session import Database
 from tests.app.api_client import api_client
@@ -32,10 +33,10 @@ class Talk:
         self._minutes = 0
 
     async def __call__(
-        self, said: str, heard: str, *, language: str = "en-US", agent: str = "parcel"
+        self, said: str, heard: str, *, language: str = "en-US", agent: str = "parcel", days: int = 0
     ) -> UUID:
         call_id = uuid4()
-        at = NOON + timedelta(minutes=self._minutes)
+        at = NOON + timedelta(days=days, minutes=self._minutes)
         self._minutes += 1
         words = replace(
             turn(call_id, at=at), caller_text=said, reply_text=heard + " unheard", heard_text=heard
@@ -106,6 +107,31 @@ async def test_search_and_filters_and_pages(client: AsyncClient, talk: Talk) -> 
     assert [UUID(call["id"]) for call in page["calls"]] + rest == calls[::-1]
     oldest = await client.get("/calls", params={"q": "parcel", "sort": "started_at", "limit": 2})
     assert [UUID(call["id"]) for call in oldest.json()["calls"]] == calls[:2]
+
+
+@pytest.mark.parametrize("sort", ["-started_at", "started_at"])
+@pytest.mark.parametrize("slow", [False, True])
+async def test_pages_of_a_slow_search_go_on_where_the_last_one_stopped(
+    client: AsyncClient, talk: Talk, monkeypatch: pytest.MonkeyPatch, sort: str, slow: bool
+) -> None:
+    calls = [await talk("parcel" if day % 3 == 0 else "hello", "yes", days=day) for day in range(30)]
+    wanted = calls[::3] if sort == "started_at" else calls[::3][::-1]
+    monkeypatch.setattr(search, "READ_FIRST", 1)
+    if slow:  # each span takes longer than there is for all
+        sleeping = search._BY_INDEX.replace(
+            "SELECT call_id, started_at FROM (", "SELECT call_id, started_at FROM pg_sleep(0.12), (", 1
+        )
+        monkeypatch.setattr(search, "_BY_INDEX", sleeping)
+    found, query, pages = [], {"q": "parcel", "sort": sort, "limit": "50"}, 0
+    while True:
+        page = (await client.get("/calls", params=query)).json()
+        found += [UUID(call["id"]) for call in page["calls"]]
+        pages += 1
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert found == wanted
+    assert pages > 10 if slow else pages == 1
 
 
 @pytest.mark.parametrize("query", ["", "   ", "'", '"', "(", "&|!", "a" * 200, "-", "or or", "the"])
