@@ -21,6 +21,7 @@ E = TypeVar("E", bound=Engine)
 
 STALL_SECONDS = 0.005
 TRIES = 6  # of a measurement on a machine that others use too
+TRIES_IN_ALL = 30  # with those in which the host took the machine's cores away for as long
 _TICK_SECONDS = 0.001
 
 
@@ -118,14 +119,26 @@ async def loop_lag() -> AsyncIterator[LoopLag]:
 async def never_stalls(work: Callable[[], Awaitable[None]]) -> None:
     """Fails when ``work`` stops the event loop for more than ``STALL_SECONDS`` each time it is tried."""
     worst: list[float] = []
-    for _ in range(TRIES):
+    for _ in range(TRIES_IN_ALL):
+        before = stolen()
         async with loop_lag() as lag:
             await work()
-        worst.append(lag.worst)
         if lag.worst <= STALL_SECONDS:
             return
+        if stolen() - before < lag.worst:
+            worst.append(lag.worst)
+        if len(worst) == TRIES:
+            break
         await asyncio.sleep(0.2)
-    raise AssertionError(f"the event loop stopped for {[f'{value * 1000:.1f} ms' for value in worst]}")
+    raise AssertionError(
+        f"the event loop stopped for {[f'{value * 1000:.1f} ms' for value in worst]}, "
+        "and in all other tries while the host had the cores"
+    )
+
+
+def stolen() -> float:
+    """Seconds that the host of this virtual machine has had its cores for others (``steal``, proc(5))."""
+    return int(Path("/proc/stat").read_text().split("\n", 1)[0].split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
