@@ -154,7 +154,6 @@ class _Search:
         values = {**self._values, "since": since, "until": until, "most": most}
         return list(await self._session.scalars(text(statement), values))
 
-
     async def page_within(
         self, seconds: float | None, how: str, since: datetime, until: datetime, most: int
     ) -> list[UUID] | None:
