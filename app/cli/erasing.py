@@ -14,10 +14,9 @@ from app.audit.service import OURSELVES
 from app.calls.erasing.caller import Erased, OwnNumber, erase_caller
 from app.cli.settings import read_settings
 from app.db.start import open_database
+from app.numbers.e164 import E164
 from app.places import build_places
 from config.erasure_key import erasure_key
-
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
 
 
 def erase(
@@ -25,7 +24,7 @@ def erase(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Delete every trace of a caller: calls, words, results, recordings, messages."""
-    if not _E164.fullmatch(caller):
+    if not re.fullmatch(E164, caller):
         raise SystemExit("trunkline: --caller must be a telephone number in E.164, such as +4915112345678")
 
     async def work() -> Erased:

@@ -25,3 +25,6 @@ PhoneNumber = Annotated[
     str, StringConstraints(pattern=E164), AfterValidator(_possible), Field(examples=["+15551234567"])
 ]
 """A number in E.164."""
+
+CallerNumber = Annotated[str, StringConstraints(pattern=E164), Field(examples=["+15551234567"])]
+"""The same as a carrier told it: callers may make numbers up, so that only its form is looked at."""

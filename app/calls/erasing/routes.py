@@ -12,7 +12,7 @@ from app.audit.service import Who
 from app.auth.service import Role
 from app.calls.erasing.caller import OwnNumber, erase_caller
 from app.errors import Conflict, problem_docs
-from app.numbers.e164 import PhoneNumber
+from app.numbers.e164 import CallerNumber
 from app.recordings.ports import Places
 from app.recordings.routes import places_of
 from app.rest.route import rest_router
@@ -25,7 +25,7 @@ class ErasureRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    caller: PhoneNumber
+    caller: CallerNumber
 
 
 class ErasureDetail(BaseModel):
